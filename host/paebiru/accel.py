@@ -1,0 +1,69 @@
+"""Numba put onto the core's kernels from outside, on the host.
+
+`sil.kernels.*` is plain Python.  `install` replaces each kernel by its compiled
+form as an attribute of its own module, where callers look it up; nothing in `sil`
+knows of it.  The bytes stay the same: `tests/portable` runs on both.
+
+Compiled code is cached on disk beside the sources (or in numba's user cache
+where that folder is read-only); ``python -m paebiru.accel`` fills that cache.
+"""
+
+import importlib
+import inspect
+import os
+import pkgutil
+from types import FunctionType, ModuleType
+
+import sil.kernels
+
+BACKENDS = ("auto", "numba", "plain")
+
+_plain: dict[tuple[str, str], FunctionType] = {}
+_installed = "plain"
+
+
+def kernel_modules() -> list[ModuleType]:
+    """Return every module of `sil.kernels`, by name."""
+    names = sorted(info.name for info in pkgutil.iter_modules(sil.kernels.__path__))
+    return [importlib.import_module(f"sil.kernels.{name}") for name in names]
+
+
+def kernel_functions(module: ModuleType) -> dict[str, FunctionType]:
+    """Return the plain kernels that `module` defines itself, by name."""
+    return {
+        name: _plain.get((module.__name__, name), value)
+        for name, value in vars(module).items()
+        if (module.__name__, name) in _plain
+        or (inspect.isfunction(value) and value.__module__ == module.__name__)
+    }
+
+
+def install(backend: str = "auto") -> str:
+    """Choose what runs the kernels in this process: ``numba``, ``plain``, or ``auto``.
+
+    ``auto`` is numba, unless the environment variable ``PAEBIRU_BACKEND`` names another.
+    Returns the backend now in place.  Calling it again changes nothing or switches.
+
+    Raises:
+        ValueError: the backend is unknown.
+    """
+    global _installed
+    if backend == "auto":
+        backend = os.environ.get("PAEBIRU_BACKEND", "numba")
+    if backend not in ("numba", "plain"):
+        raise ValueError(f"backend {backend!r} is unknown: take one of {', '.join(BACKENDS)}")
+    if backend == _installed:
+        return backend
+    for module in kernel_modules():
+        for name, plain in kernel_functions(module).items():
+            _plain[module.__name__, name] = plain
+            setattr(module, name, _compiled(plain) if backend == "numba" else plain)
+    _installed = backend
+    return backend
+
+
+def _compiled(plain: FunctionType) -> object:
+    import numba  # here, since it takes half a second that `plain` need not pay
+
+    # nogil: kernels touch buffers and ints only, so a hub may run them in threads.
+    return numba.njit(cache=True, nogil=True, boundscheck=False)(plain)

@@ -1,0 +1,34 @@
+"""The one module that knows how the interpreters differ.
+
+Everything else under ``sil`` is written in the common subset of CPython,
+MicroPython and CircuitPython and imports its differences from here.
+"""
+
+try:
+    from micropython import const
+except ImportError:
+
+    def const(value: int) -> int:
+        """Mark a compile-time integer; MicroPython's compiler folds it in."""
+        return value
+
+
+# Names of viper's pointer types.  Viper reads them at compile time and
+# MicroPython's bytecode compiler ignores annotations, but CPython evaluates
+# them when a kernel is defined, so they must exist.
+ptr8 = object
+ptr16 = object
+ptr32 = object
+
+_TICKS_PERIOD = const(1 << 29)
+_TICKS_HALF = const(1 << 28)
+
+
+def ticks_add(ticks: int, delta: int) -> int:
+    """Return ``ticks + delta`` on the 29-bit clock (milliseconds)."""
+    return (ticks + delta) % _TICKS_PERIOD
+
+
+def ticks_diff(later: int, earlier: int) -> int:
+    """Return ``later - earlier`` in ms, signed; right while they are < 2**28 ms (74 h) apart."""
+    return ((later - earlier + _TICKS_HALF) % _TICKS_PERIOD) - _TICKS_HALF

@@ -1,0 +1,11 @@
+"""Types of ``compat`` for checkers: a kernel's pointer is any integer buffer."""
+
+from typing import Any, TypeAlias
+
+ptr8: TypeAlias = Any
+ptr16: TypeAlias = Any
+ptr32: TypeAlias = Any
+
+def const(value: int) -> int: ...
+def ticks_add(ticks: int, delta: int) -> int: ...
+def ticks_diff(later: int, earlier: int) -> int: ...
