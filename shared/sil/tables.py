@@ -95,7 +95,7 @@ _RHO_LIMITS = (
     b"\x19\x81\x16\x00\x49\x2c\x3d\x00\x11\x49\xa6\x00"
 )
 
-_made = {}
+_made: "dict[str, array[int]]" = {}
 
 
 def _get(key: str, typecode: str, raw: bytes) -> "array[int]":

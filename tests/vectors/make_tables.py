@@ -21,7 +21,7 @@ from array import array
 '''
 
 TAIL = '''
-_made = {}
+_made: "dict[str, array[int]]" = {}
 
 
 def _get(key: str, typecode: str, raw: bytes) -> "array[int]":
