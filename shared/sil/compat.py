@@ -12,6 +12,15 @@ except ImportError:
         """Mark a compile-time integer; MicroPython's compiler folds it in."""
         return value
 
+try:
+    from hashlib import sha256
+except ImportError:  # CircuitPython names the hash by a string
+    from hashlib import new as _new_hash
+
+    def sha256(data=b""):
+        """Start a SHA-256 over ``data``."""
+        return _new_hash("sha256", data)
+
 
 # Names of viper's pointer types.  Viper reads them at compile time and
 # MicroPython's bytecode compiler ignores annotations, but CPython evaluates

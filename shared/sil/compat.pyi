@@ -1,5 +1,6 @@
 """Types of ``compat`` for checkers: a kernel's pointer is any integer buffer."""
 
+from hashlib import sha256 as sha256
 from typing import Any, TypeAlias
 
 ptr8: TypeAlias = Any

@@ -19,3 +19,110 @@ def crc32(buf: ptr8, start: int, end: int, table: ptr16, crc: ptr16) -> int:
     crc[0] = (lo ^ 0xFFFF) & 0xFFFF
     crc[1] = (hi ^ 0xFFFF) & 0xFFFF
     return 0
+
+
+def copy(src: ptr8, start: int, end: int, dst: ptr8, at: int) -> int:
+    """Copy ``src[start:end]`` to ``dst[at:]``; a slice would allocate."""
+    i = int(start)
+    j = int(at)
+    while i < end:
+        dst[j] = int(src[i]) & 0xFF
+        i += 1
+        j += 1
+    return j
+
+
+def slip_escape(src: ptr8, start: int, end: int, dst: ptr8, at: int, hide_etx: int) -> int:
+    """Escape ``src[start:end]`` to ``dst[at:]``; return where it ends.
+
+    C0 becomes DB DC and DB becomes DB DD.  With ``hide_etx`` 03 becomes DB DE,
+    since a board at its REPL takes 03 for the interrupt key.
+    """
+    i = int(start)
+    j = int(at)
+    while i < end:
+        b = int(src[i])
+        second = 0
+        if b == 0xC0:
+            second = 0xDC
+        elif b == 0xDB:
+            second = 0xDD
+        elif b == 3 and hide_etx != 0:
+            second = 0xDE
+        if second != 0:
+            dst[j] = 0xDB
+            j += 1
+            b = second
+        dst[j] = b & 0xFF
+        j += 1
+        i += 1
+    return j
+
+
+def slip_scan(src: ptr8, start: int, end: int, dst: ptr8, state: ptr16) -> int:
+    """Read on in ``src[start:end]`` up to the end of a candidate; return where it stopped.
+
+    ``state`` is length, mode, escape pending, why it stopped, and the longest
+    frame and text that may be collected in ``dst``:
+
+    mode  0 between candidates   1 a frame (unescaped)   2 text (as it is)   3 damage (dropped)
+    why   0 input used up        1 a C0                  2 a line is whole, or text is full
+
+    A frame begins with version 1 in the high half of its first byte: 10..1F, of
+    which text uses 1B alone, and then as 1B 5B ("ESC [").  Text holds no 00,
+    whereas every frame does (the top of its counter): a 00 in text is damage.
+    """
+    i = int(start)
+    length = int(state[0])
+    mode = int(state[1])
+    escaped = int(state[2])
+    why = 0
+    while i < end and why == 0:
+        b = int(src[i])
+        i += 1
+        if b == 0xC0:
+            if escaped != 0:
+                mode = 3
+                escaped = 0
+            if mode != 0:
+                why = 1
+        else:
+            keep = 1
+            if mode == 0:
+                length = 0
+                mode = 2
+                if b >> 4 == 1:
+                    mode = 1
+            elif mode == 1 and length == 1 and b == 0x5B and int(dst[0]) == 0x1B:
+                mode = 2
+            if mode == 1:
+                if escaped != 0:
+                    escaped = 0
+                    if b == 0xDC:
+                        b = 0xC0
+                    elif b == 0xDD:
+                        b = 0xDB
+                    elif b == 0xDE:
+                        b = 3
+                    else:
+                        mode = 3
+                elif b == 0xDB:
+                    escaped = 1
+                    keep = 0
+                if keep != 0 and length >= int(state[4]):
+                    mode = 3
+            elif mode == 2:
+                if b == 0:
+                    mode = 3
+                elif b == 10 or length + 1 >= int(state[5]):
+                    why = 2
+            if mode == 3:
+                keep = 0
+            if keep != 0:
+                dst[length] = b & 0xFF
+                length += 1
+    state[0] = length & 0xFFFF
+    state[1] = mode & 3
+    state[2] = escaped & 1
+    state[3] = why & 3
+    return i
