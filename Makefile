@@ -1,0 +1,99 @@
+# Paebiru's commands. `make` alone lists them; only Python 3.11-3.13, make and git are needed.
+
+VENV ?= .venv
+# The first Python here that the pins are tried on; `make PYTHON=…` takes another.
+PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& echo $$p && break; done),python3)
+JOBS ?= 2
+
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --disable-pip-version-check --quiet
+KERNELS := $(wildcard shared/sil/kernels/*.py)
+# A stamp is touched when its step is done, so that a second `make` costs nothing.
+RUN := $(VENV)/.stamp-run
+DEV := $(VENV)/.stamp-dev
+PROJECT := $(VENV)/.stamp-project
+COMPILED := $(VENV)/.stamp-compiled
+WASM := tests/interp/wasm/node_modules/.package-lock.json
+AIR := build/data/air.csv.gz
+
+.PHONY: help setup demo test test-py lint bench bench-link vectors fuzz nightly clean distclean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(DEV) $(PROJECT) $(COMPILED) $(WASM) ## install everything that the commands below use
+
+demo: $(PROJECT) $(COMPILED) ## ten simulated boards learn to read handwritten digits
+	$(VENV)/bin/paebiru simulate --dataset digits
+
+test: setup lint $(AIR) ## everything that CI runs
+	$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+test-py: ## the tests on another Python: make test-py PY3=python3.13
+	$(MAKE) test PYTHON=$(PY3) VENV=build/venv-$(notdir $(PY3))
+
+lint: $(DEV) ## ruff and mypy --strict
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+
+bench: setup $(AIR) ## the tables of the README, and tests/bench/results/*.json
+	@set -e; for script in $(sort $(wildcard tests/bench/bench_*.py)); do $(PY) $$script; done
+
+bench-link: setup ## the figures of the link
+	@set -e; for script in $(sort $(wildcard tests/bench/link_*.py)); do $(PY) $$script; done
+
+vectors: $(DEV) $(PROJECT) ## rewrite the golden bytes; read the diff
+	@set -e; for script in $(sort $(wildcard tests/vectors/make_*.py)); do $(PY) $$script; done
+
+fuzz: setup ## random inputs to every decoder: make fuzz INPUTS=5000000
+	$(PY) -m pytest -n $(JOBS) -m fuzz --fuzz-inputs $(or $(INPUTS),2000000)
+
+nightly: setup $(AIR) ## the tests at their long settings
+	HYPOTHESIS_PROFILE=nightly $(PY) -m pytest -n $(JOBS) --dist worksteal --nightly $(ARGS)
+
+clean: ## remove what the commands made, but for the environments
+	rm -rf build dist .hypothesis .pytest_cache .mypy_cache .ruff_cache
+	find shared firmware host tests -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean ## remove the environments too
+	rm -rf $(VENV) tests/interp/wasm/node_modules
+
+# Debian's python3 leaves ensurepip to a package of its own.
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "Paebiru needs Python 3.11, 3.12 or 3.13: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make environments: it lacks ensurepip" >&2; \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -q >&2 && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -q -y python3-venv </dev/null >&2; } || \
+		{ echo "install it (on Debian and Ubuntu: apt-get install python3-venv), then try again" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN): requirements.txt | $(PY)
+	$(PIP) -r requirements.txt
+	@touch $@
+
+$(DEV): requirements-dev.txt $(RUN)
+	$(PIP) -r requirements-dev.txt
+	@touch $@
+
+# Editable: shared, firmware and host are read where they are.
+$(PROJECT): pyproject.toml $(RUN)
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# numba compiles once and keeps the result beside the sources.
+$(COMPILED): $(KERNELS) host/paebiru/accel.py $(PROJECT)
+	$(PY) -m paebiru.accel
+	@touch $@
+
+$(WASM): tests/interp/wasm/package-lock.json tests/interp/setup.sh
+	@tests/interp/setup.sh
+	@test ! -e $@ || touch $@
+
+# Exit code 75: it cannot be fetched here, and says why; what needs it is then skipped.
+$(AIR): tests/fetch_air.py | $(DEV)
+	@$(PY) tests/fetch_air.py $(@D) || test $$? = 75
