@@ -12,6 +12,7 @@ except ImportError:
         """Mark a compile-time integer; MicroPython's compiler folds it in."""
         return value
 
+
 try:
     from hashlib import sha256
 except ImportError:  # CircuitPython names the hash by a string
@@ -28,6 +29,10 @@ except ImportError:  # CircuitPython names the hash by a string
 ptr8 = object
 ptr16 = object
 ptr32 = object
+
+# Names of argument types, for checkers (compat.pyi says what they are).
+Buf = object
+Ints = object
 
 _TICKS_PERIOD = const(1 << 29)
 _TICKS_HALF = const(1 << 28)

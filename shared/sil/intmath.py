@@ -1,6 +1,7 @@
 """Integer arithmetic that 31-bit boards lack: roots, logarithms, wide products, a seeded PRNG."""
 
 from . import tables
+from .compat import Ints
 
 
 def isqrt(n: int) -> int:
@@ -22,7 +23,7 @@ def log2(n: int) -> int:
     exponent = 0
     while n >> exponent > 1:
         exponent += 1
-    fraction = (n << 12 if exponent == 0 else n << 12 >> exponent) & 4095  # Q12
+    fraction = (n >> (exponent - 12) if exponent > 12 else n << (12 - exponent)) & 4095  # Q12
     table = tables.log2_fractions()
     low = table[fraction >> 6]
     return (exponent << 10) + low + ((table[(fraction >> 6) + 1] - low) * (fraction & 63) + 32 >> 6)
@@ -81,7 +82,7 @@ class Rand16:
         """Return an integer 0..n-1, 1 <= n <= 16384 (bias under n/2**16, for shuffles)."""
         return self.next() * n >> 16
 
-    def shuffle(self, order: "bytearray | memoryview | list[int]") -> None:
+    def shuffle(self, order: Ints) -> None:
         """Shuffle a mutable sequence in place (Fisher-Yates)."""
         for i in range(len(order) - 1, 0, -1):
             j = self.below(i + 1)
