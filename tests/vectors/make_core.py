@@ -1,0 +1,90 @@
+"""Write core.json: bytes, states, rho_sil, inferences and training, from the definitions."""
+
+import hashlib
+import json
+import random
+from pathlib import Path
+
+import definition as d
+
+OUT = Path(__file__).with_name("core.json")
+SEED = 20
+
+
+def hexed(values: "list[int] | bytes") -> str:
+    return bytes(v % 256 for v in values).hex()
+
+
+def byte_cases(rng: random.Random) -> dict:
+    codes = range(256)
+    table = {
+        name: hashlib.sha256(bytes(f(a, b) for a in codes for b in codes)).hexdigest()
+        for name, f in (("mul", d.mul), ("div", d.div), ("mix", d.mix))
+    }
+    near = []
+    while len(near) < 200:
+        size = 2 ** rng.uniform(0, 28)
+        re, im = round(size * rng.uniform(-1, 1)), round(size * rng.uniform(-1, 1))
+        if (code := d.from_complex(re, im)) is not None:
+            near.append([re, im, code])
+    edges = [v + k for v, _ in d.LEVELS for k in (-1, 0, 1)]
+    values = edges + [-v for v in edges] + [0, 1, 2**29, -(2**29)]
+    return {
+        "tables": table,
+        "pow": {n: hexed([d.power(c, n) for c in codes]) for n in (-3, -1, 0, 1, 2, 5)},
+        "root": {n: hexed([d.root(c, n) for c in codes]) for n in (-2, 1, 2, 3, 7)},
+        "complex": [d.to_complex(c) for c in codes],
+        "from_complex": near,
+        "dec": d.DEC,
+        "encode": [[v, d.encode(v)] for v in values],
+    }
+
+
+def rho_cases(rng: random.Random) -> list[dict]:
+    vectors = [bytes(16), bytes([0x80] * 16), bytes([0xF0] * 16), bytes(range(0, 256, 16))]
+    vectors += [bytes([0x00, 0x80]), bytes([0x64] * 15 + [0x90]), bytes(range(256))]
+    for n in (2, 3, 16, 16, 16, 100, 1000):
+        low = rng.randrange(16)
+        vectors.append(bytes(rng.randrange(16 * low, 256) for _ in range(n)))
+        vectors.append(bytes(rng.choice((0x00, 0x58, 0x61, 0x83)) for _ in range(n)))
+    return [{"vector": v.hex(), "rho": float(d.rho_sil(v))} for v in vectors]
+
+
+def network_cases(rng: random.Random) -> list[dict]:
+    cases = []
+    for sizes, signed in (((8, 6, 3), False), ((5, 70, 9, 4), True), ((64, 10), False)):
+        codes = d.initial(sizes, SEED)
+        low, high = (-128, 127) if signed else (0, 255)
+        rows = [[rng.randint(low, high) for _ in range(sizes[0])] for _ in range(21)]
+        labels = [rng.randrange(sizes[-1]) for _ in rows]
+        sums = [
+            d.forward(d.split([d.DEC[c] for c in codes], sizes), row, 5 if signed else 8, 14)[1]
+            for row in rows
+        ]
+        masters = [(d.DEC[c] + 2) >> 2 for c in codes]
+        after = d.train(masters, sizes, rows, labels, signed, 3, 3, SEED + 1)
+        cases.append({
+            "sizes": sizes, "signed": signed, "seed": SEED, "codes": hexed(codes),
+            "x": "".join(hexed(row) for row in rows), "labels": hexed(labels),
+            "logits": sums[0], "classes": [s.index(max(s)) for s in sums],
+            "trained": after, "trained_codes": hexed([d.encode(4 * m) for m in after]),
+        })  # fmt: skip
+    return cases
+
+
+def main() -> None:
+    rng = random.Random(SEED)
+    core = {
+        "bytesil": byte_cases(rng),
+        "rho": rho_cases(rng),
+        "rand16": {
+            seed: (r := d.Rand(seed)) and [r.next() for _ in range(8)] for seed in (0, 1, 2**29)
+        },
+        "networks": network_cases(rng),
+    }
+    OUT.write_text(json.dumps(core, separators=(",", ":")).replace("],[", "],\n[") + "\n")
+    print(f"wrote {OUT.name}, {OUT.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()
