@@ -90,7 +90,7 @@ def to_complex(code: int) -> tuple[int, int]:
 
 
 def from_complex(re: int, im: int) -> int | None:
-    """Return the nearest byte, or None within 1 % of a limit, where 30 bits may round either way."""
+    """Return the nearest byte, or None within 1 % of a limit, where either is right."""
     z = mpc(re, im) / 2**14
     if z == 0:
         return 0

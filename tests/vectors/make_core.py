@@ -72,14 +72,17 @@ def network_cases(rng: random.Random) -> list[dict]:
     return cases
 
 
+def random_case(seed: int) -> list[int]:
+    rand = d.Rand(seed)
+    return [rand.next() for _ in range(8)]
+
+
 def main() -> None:
     rng = random.Random(SEED)
     core = {
         "bytesil": byte_cases(rng),
         "rho": rho_cases(rng),
-        "rand16": {
-            seed: (r := d.Rand(seed)) and [r.next() for _ in range(8)] for seed in (0, 1, 2**29)
-        },
+        "rand16": {seed: random_case(seed) for seed in (0, 1, 2**29)},
         "networks": network_cases(rng),
     }
     OUT.write_text(json.dumps(core, separators=(",", ":")).replace("],[", "],\n[") + "\n")
