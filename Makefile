@@ -18,7 +18,7 @@ COMPILED := $(VENV)/.stamp-compiled
 WASM := tests/interp/wasm/node_modules/.package-lock.json
 AIR := build/data/air.csv.gz
 
-.PHONY: help setup demo test test-py lint bench bench-link vectors fuzz nightly clean distclean
+.PHONY: help setup demo test test-py lint format bench bench-link vectors fuzz nightly clean distclean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,10 @@ lint: $(DEV) ## ruff and mypy --strict
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
+
+format: $(DEV) ## put the sources into ruff's form
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
 
 bench: setup $(AIR) ## the tables of the README, and tests/bench/results/*.json
 	@set -e; for script in $(sort $(wildcard tests/bench/bench_*.py)); do $(PY) $$script; done
@@ -73,21 +77,24 @@ $(PY):
 	$(PYTHON) -m venv $(VENV)
 
 $(RUN): requirements.txt | $(PY)
-	$(PIP) -r requirements.txt
+	@echo "Installing what Paebiru needs into $(VENV) (once, about a minute)"
+	@$(PIP) -r requirements.txt
 	@touch $@
 
 $(DEV): requirements-dev.txt $(RUN)
-	$(PIP) -r requirements-dev.txt
+	@echo "Installing the tools of its developers"
+	@$(PIP) -r requirements-dev.txt
 	@touch $@
 
 # Editable: shared, firmware and host are read where they are.
 $(PROJECT): pyproject.toml $(RUN)
-	$(PIP) --no-deps --no-build-isolation --editable .
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # numba compiles once and keeps the result beside the sources.
 $(COMPILED): $(KERNELS) host/paebiru/accel.py $(PROJECT)
-	$(PY) -m paebiru.accel
+	@echo "Compiling the kernels"
+	@$(PY) -m paebiru.accel
 	@touch $@
 
 $(WASM): tests/interp/wasm/package-lock.json tests/interp/setup.sh
