@@ -30,8 +30,39 @@ class _Raises:
         return True
 
 
+def _about_one(holds, text):
+    """Return an assertion about one value, which fails as ``<value> <text>``."""
+
+    def check(self, value, msg=None):
+        self._check(holds(value), "%r %s" % (value, text), msg)
+
+    return check
+
+
+def _about_two(holds, text):
+    """Return an assertion about two values, which fails as ``<first> <text> <second>``."""
+
+    def check(self, first, second, msg=None):
+        self._check(holds(first, second), "%r %s %r" % (first, text, second), msg)
+
+    return check
+
+
 class TestCase:
     """A class of tests: every method named ``test…`` runs on its own instance."""
+
+    assertTrue = _about_one(lambda value: value, "is not true")
+    assertFalse = _about_one(lambda value: not value, "is not false")
+    assertIsNone = _about_one(lambda value: value is None, "is not None")
+    assertIsNotNone = _about_one(lambda value: value is not None, "is None")
+    assertEqual = _about_two(lambda a, b: a == b, "!=")
+    assertNotEqual = _about_two(lambda a, b: a != b, "==")
+    assertIn = _about_two(lambda a, b: a in b, "not in")
+    assertNotIn = _about_two(lambda a, b: a not in b, "in")
+    assertLess = _about_two(lambda a, b: a < b, "not less than")
+    assertLessEqual = _about_two(lambda a, b: a <= b, "more than")
+    assertGreater = _about_two(lambda a, b: a > b, "not more than")
+    assertGreaterEqual = _about_two(lambda a, b: a >= b, "less than")
 
     def setUp(self):
         pass
@@ -39,51 +70,15 @@ class TestCase:
     def tearDown(self):
         pass
 
+    def _check(self, good, text, msg):
+        if not good:
+            raise AssertionError(text if msg is None else "%s : %s" % (text, msg))
+
     def fail(self, msg=None):
         raise AssertionError(msg or "failed")
 
     def skipTest(self, reason):
         raise SkipTest(reason)
-
-    def _check(self, good, text, msg):
-        if not good:
-            raise AssertionError(text if msg is None else "%s : %s" % (text, msg))
-
-    def assertEqual(self, first, second, msg=None):
-        self._check(first == second, "%r != %r" % (first, second), msg)
-
-    def assertNotEqual(self, first, second, msg=None):
-        self._check(first != second, "%r == %r" % (first, second), msg)
-
-    def assertTrue(self, value, msg=None):
-        self._check(value, "%r is not true" % (value,), msg)
-
-    def assertFalse(self, value, msg=None):
-        self._check(not value, "%r is not false" % (value,), msg)
-
-    def assertIn(self, member, container, msg=None):
-        self._check(member in container, "%r not in %r" % (member, container), msg)
-
-    def assertNotIn(self, member, container, msg=None):
-        self._check(member not in container, "%r in %r" % (member, container), msg)
-
-    def assertIsNone(self, value, msg=None):
-        self._check(value is None, "%r is not None" % (value,), msg)
-
-    def assertIsNotNone(self, value, msg=None):
-        self._check(value is not None, "unexpectedly None", msg)
-
-    def assertLess(self, first, second, msg=None):
-        self._check(first < second, "%r not less than %r" % (first, second), msg)
-
-    def assertLessEqual(self, first, second, msg=None):
-        self._check(first <= second, "%r not at most %r" % (first, second), msg)
-
-    def assertGreater(self, first, second, msg=None):
-        self._check(first > second, "%r not greater than %r" % (first, second), msg)
-
-    def assertGreaterEqual(self, first, second, msg=None):
-        self._check(first >= second, "%r not at least %r" % (first, second), msg)
 
     def assertRaises(self, expected):
         return _Raises(expected)
