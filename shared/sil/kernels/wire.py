@@ -126,3 +126,131 @@ def slip_scan(src: ptr8, start: int, end: int, dst: ptr8, state: ptr16) -> int:
     state[2] = escaped & 1
     state[3] = why & 3
     return i
+
+
+def marks_find(marks: ptr16, width: int, start: int, end: int, is_open: int) -> int:
+    """Return the first unit in ``start..end`` that is open (mark 0), or that is not; else ``end``.
+
+    Units (16 bytes of an object each) are marked in a ring of ``width``:
+    0 to be sent, 1 acknowledged, 0x8000 | counter in flight.
+    """
+    u = int(start)
+    n = int(width)
+    k = u % n
+    found = 0
+    while u < end and found == 0:
+        zero = 0
+        if int(marks[k]) == 0:
+            zero = 1
+        if zero == is_open:
+            found = 1
+        else:
+            u += 1
+            k += 1
+            if k == n:
+                k = 0
+    return u
+
+
+def marks_set(marks: ptr16, width: int, start: int, end: int, value: int) -> int:
+    """Mark the units ``start..end``."""
+    u = int(start)
+    n = int(width)
+    while u < end:
+        marks[u % n] = value & 0xFFFF
+        u += 1
+    return 0
+
+
+def marks_acknowledge(
+    marks: ptr16, width: int, start: int, end: int, bits: ptr8, at: int, stop: int
+) -> int:
+    """Mark acknowledged the units from ``start`` on whose bit is set in ``bits[at:stop]``."""
+    u = int(start)
+    n = int(width)
+    i = int(at)
+    while i < stop:
+        b = int(bits[i])
+        v = u
+        while b != 0 and v < end:
+            if b & 1 != 0:
+                marks[v % n] = 1
+            b >>= 1
+            v += 1
+        u += 8
+        i += 1
+    return 0
+
+
+def marks_expire(marks: ptr16, width: int, start: int, end: int, newest: int, slack: int) -> int:
+    """Open the units whose frame is ``slack`` or more older than ``newest``; count the frames."""
+    u = int(start)
+    n = int(width)
+    count = 0
+    last = 0
+    while u < end:
+        k = u % n
+        mark = int(marks[k])
+        if mark & 0x8000 != 0:
+            age = (newest - mark) & 0x7FFF
+            if age >= slack and age < 0x4000:
+                marks[k] = 0
+                if mark != last:
+                    count += 1
+                    last = mark
+        u += 1
+    return count
+
+
+def flags_set(flags: ptr8, width: int, start: int, end: int) -> int:
+    """Set the flags of the units ``start..end`` in a ring of ``width``."""
+    u = int(start)
+    n = int(width)
+    while u < end:
+        flags[u % n] = 1
+        u += 1
+    return 0
+
+
+def flags_advance(flags: ptr8, width: int, start: int, end: int) -> int:
+    """Clear the run of set flags that begins at ``start``; return the unit after it."""
+    u = int(start)
+    n = int(width)
+    go = 1
+    while u < end and go != 0:
+        k = u % n
+        if int(flags[k]) == 0:
+            go = 0
+        else:
+            flags[k] = 0
+            u += 1
+    return u
+
+
+def flags_pack(flags: ptr8, width: int, start: int, end: int, out: ptr8, at: int) -> int:
+    """Write the flags ``start..end`` as bits, least significant first; return where they end."""
+    u = int(start)
+    n = int(width)
+    j = int(at)
+    while u < end:
+        b = 0
+        bit = 1
+        while bit < 256:
+            if u < end and int(flags[u % n]) != 0:
+                b |= bit
+            bit <<= 1
+            u += 1
+        out[j] = b & 0xFF
+        j += 1
+    return j
+
+
+def xor(buf: ptr8, start: int, end: int, stream: ptr8) -> int:
+    """Mix ``stream`` into ``buf[start:end]``."""
+    i = int(start)
+    j = 0
+    while i < end:
+        buf[i] = (int(buf[i]) ^ int(stream[j])) & 0xFF
+        i += 1
+        j += 1
+    return 0

@@ -1,0 +1,143 @@
+"""What the frames of the link say: their types, sizes, errors, and little-endian fields.
+
+``SPEC-link.md`` draws every message; the offsets below are its columns.
+A field of 32 bits that counts something stays below 2**29 (a small int on every
+board): `get32` answers -1 for more, and the message is refused.
+"""
+
+VERSION = 1
+
+# -- frame types; 5B is "[" and stays free, see sil.kernels.wire.slip_scan
+HELLO = 1
+COOKIE = 2
+CHALLENGE = 3
+PROOF = 4
+WELCOME = 5
+ERROR = 6
+PING = 7
+PONG = 8
+BYE = 9
+POST = 16
+POST_ACK = 17
+OFFER = 32
+ACCEPT = 33
+HAVE = 34
+REFUSE = 35
+DATA = 36
+SACK = 37
+COMMIT = 38
+CANCEL = 39
+
+# -- kinds of posts; an application adds its own from 16 up
+STATES = 1
+
+# -- errors, as ERROR, REFUSE, CANCEL and BYE carry them
+E_VERSION = 1
+E_AUTH = 2
+E_REPLAY = 3
+E_SIZE = 4
+E_BUSY = 5
+E_SPACE = 6
+E_HASH = 7
+E_BASE = 8
+E_STATE = 9
+E_QUOTA = 10
+E_REVOKED = 11
+E_CODEC = 12
+
+# -- capabilities
+CAP_ENCRYPT = 1
+CAPABILITIES = CAP_ENCRYPT  # all that version 1 knows
+
+# -- sizes
+UNIT = 16  # objects travel in units: offsets and chunks are multiples of it
+MAX_CHUNK = 960
+MIN_CHUNK = 48
+MAX_OBJECT = 1 << 20
+MAX_POST = 1008  # 63 states
+STATE = 16
+COUNTER_END = 1 << 29  # a session ends before its counter gets here
+
+# -- HELLO: who calls, what it can do, where its posts stand; authenticated by `mac`
+HELLO_MIN = 0
+HELLO_MAX = 1
+HELLO_DEVICE = 2  # 8 bytes
+HELLO_EPOCH = 10
+HELLO_NONCE = 12  # 16 bytes
+HELLO_BOOT = 28
+HELLO_ATTEMPT = 32
+HELLO_CAPS = 34
+HELLO_POSTS = 36  # a posts record, see below
+HELLO_FIRMWARE = 48  # major, minor, patch, 0
+HELLO_COOKIE = 52  # 8 bytes
+HELLO_MAC = 60  # 16 bytes
+HELLO_SIZE = 76
+
+# -- CHALLENGE: the answer to HELLO; `mac` proves that the answerer has the key
+CHALLENGE_VERSION = 0
+CHALLENGE_CAPS = 2
+CHALLENGE_NONCE = 4  # 16 bytes
+CHALLENGE_POSTS = 20
+CHALLENGE_MAC = 32  # 16 bytes
+CHALLENGE_SIZE = 48
+
+# -- a posts record: my stream and its oldest unacknowledged number; yours and the next I expect
+POSTS_STREAM = 0
+POSTS_BASE = 4
+POSTS_PEER_STREAM = 6
+POSTS_EXPECTED = 10
+POSTS_SIZE = 12
+
+COOKIE_SIZE = 8
+NONCE_SIZE = 16
+DEVICE_SIZE = 8
+
+# -- OFFER
+OFFER_ID = 0
+OFFER_KIND = 1
+OFFER_CODEC = 2
+OFFER_LENGTH = 4
+OFFER_RAW = 8
+OFFER_HASH = 12  # 32 bytes
+OFFER_BASE = 44  # 8 bytes: the head of the hash of what it is a difference to, or zeros
+OFFER_SIZE = 52
+
+# -- ACCEPT: id, 0, window in units, offset
+ACCEPT_WINDOW = 2
+ACCEPT_OFFSET = 4
+ACCEPT_SIZE = 8
+
+# -- DATA: id, unit of the first byte, bytes
+DATA_UNIT = 1
+DATA_BYTES = 3
+
+# -- SACK: id, cumulative unit (24 bits), newest counter, credit in units beyond the
+#    cumulative one, then one bit for each unit from there on (least significant first)
+SACK_CUMULATIVE = 1
+SACK_NEWEST = 4
+SACK_CREDIT = 8
+SACK_BITMAP = 10
+
+
+def put16(buf: bytearray, at: int, value: int) -> None:
+    """Write a u16."""
+    buf[at] = value & 0xFF
+    buf[at + 1] = (value >> 8) & 0xFF
+
+
+def get16(buf: bytearray, at: int) -> int:
+    """Read a u16."""
+    return buf[at] | (buf[at + 1] << 8)
+
+
+def put32(buf: bytearray, at: int, value: int) -> None:
+    """Write a u32 that is below 2**29."""
+    put16(buf, at, value & 0xFFFF)
+    put16(buf, at + 2, value >> 16)
+
+
+def get32(buf: bytearray, at: int) -> int:
+    """Read a u32; -1 stands for 2**29 and more."""
+    if buf[at + 3] >= 0x20:
+        return -1
+    return get16(buf, at) | (get16(buf, at + 2) << 16)

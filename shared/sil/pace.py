@@ -1,0 +1,71 @@
+"""How long to wait for an answer, and how much to risk in one frame.
+
+The time-out is TCP's (smoothed round trip plus four deviations, doubled at each
+silence).  The chunk follows the losses: for a loss per byte p and h bytes of
+overhead a frame the best size is near sqrt(h / p), and h is about 30.
+"""
+
+from sil import messages as m
+from sil.compat import const
+from sil.intmath import isqrt
+
+_RTO_START = const(500)
+_RTO_MIN = const(40)
+_RTO_MAX = const(4000)
+_OVERHEAD = const(30)
+_ONE = const(8)  # losses are counted in eighths
+_CHUNK_START = const(192)  # until the first answer: whole chunks never cross a bad line
+_BYTES_START = const(4096)  # with one eighth of a loss: whole chunks from the first answer on
+_BYTES_END = const(65536)
+
+
+class Pace:
+    """Round-trip time and loss rate of one line."""
+
+    def __init__(self) -> None:
+        self.rto = _RTO_START  # ms
+        self.chunk = _CHUNK_START
+        self._srtt8 = 0  # eighths of a ms
+        self._var4 = 0  # quarters of a ms
+        self._bytes = _BYTES_START
+        self._losses = 1
+
+    def sample(self, rtt: int) -> None:
+        """Take in a measured round trip in ms."""
+        if self._srtt8 == 0:
+            self._srtt8 = rtt << 3
+            self._var4 = rtt << 1
+        else:
+            error = rtt - (self._srtt8 >> 3)
+            self._srtt8 += error
+            self._var4 += abs(error) - (self._var4 >> 2)
+        self.recover()
+
+    def recover(self) -> None:
+        """Undo the doubling: the peer answers."""
+        self.rto = _RTO_START
+        if self._srtt8:
+            rto = (self._srtt8 >> 3) + max(self._var4, 10)
+            self.rto = min(max(rto, _RTO_MIN), _RTO_MAX)
+
+    def back_off(self) -> None:
+        """Double the time-out after a silence."""
+        self.rto = min(2 * self.rto, _RTO_MAX)
+
+    def sent(self, size: int) -> None:
+        """Count bytes put at risk."""
+        self._bytes += size
+        if self._bytes >= _BYTES_END:
+            self._bytes >>= 1
+            self._losses = max(self._losses >> 1, 1)
+
+    def lost(self, frames: int) -> None:
+        """Count frames lost, and fit the chunk to the losses."""
+        self._losses = min(self._losses + frames * _ONE, 1 << 13)
+        self.fit()
+
+    def fit(self) -> None:
+        """Fit the chunk to what was counted."""
+        chunk = isqrt(_OVERHEAD * self._bytes * _ONE // self._losses)
+        chunk = min(max(chunk, m.MIN_CHUNK), m.MAX_CHUNK)
+        self.chunk = chunk - chunk % m.UNIT
