@@ -81,14 +81,11 @@ class Session(Channel):
 
     def next_event(self) -> int:
         """Return the next event (`sil.events`), or 0."""
-        if self._queued:
-            return super().next_event()
-        ready = self.incoming.readable()
-        if ready == 0:
-            return ev.NONE
-        self.start = self.incoming.read_at()
-        self.end = self.start + ready
-        return ev.DATA
+        event = super().next_event()
+        if event == ev.DATA:
+            self.start = self.incoming.read_at()
+            self.end = self.start + self.incoming.readable()
+        return event
 
     def tick(self, now: int) -> int:
         """Let time pass; return within how many ms to call again at the latest."""
@@ -136,6 +133,8 @@ class Session(Channel):
         self.incoming.consume(size)
         if self.incoming.state == COMPLETE:
             self._tell(ev.COMPLETE)
+        elif self.incoming.readable():
+            self._tell(ev.DATA)
 
     def commit(self) -> None:
         """Say that the object is stored durably."""
@@ -228,6 +227,8 @@ class Session(Channel):
 
     def _on_data(self, size: int) -> bool:
         self.incoming.arrived(self.reader.buf, HEADER, HEADER + size)
+        if self.incoming.readable():
+            self._tell(ev.DATA)
         return True
 
     def _on_cancel(self, size: int) -> bool:
