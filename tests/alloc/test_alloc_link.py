@@ -2,9 +2,8 @@
 
 import unittest
 
-from locked import LOCKS, heap_lock, heap_unlock, locked
-
 import link_script as script
+from locked import LOCKS, heap_lock, heap_unlock, locked
 from sil import events as ev
 from sil import sha
 
