@@ -64,9 +64,11 @@ class Rand16:
         """Start again from any non-negative seed below 2**30."""
         self.x = (seed & 0xFFFF) ^ 0x5BF1 or 0x2545  # xorshift must not start at 0
         self.w = (seed >> 16) & 0xFFFF
-        for _ in range(8):  # neighbouring seeds part ways before the first number is used
+        i = 0  # a range would be an object on the heap, and epochs run with it locked
+        while i < 8:  # neighbouring seeds part ways before the first number is used
             self.next()
             self.w = (self.w ^ self.x) & 0xFFFF
+            i += 1
 
     def next(self) -> int:
         """Return the next integer, 0..65535."""
@@ -84,6 +86,8 @@ class Rand16:
 
     def shuffle(self, order: Ints) -> None:
         """Shuffle a mutable sequence in place (Fisher-Yates)."""
-        for i in range(len(order) - 1, 0, -1):
+        i = len(order) - 1
+        while i > 0:
             j = self.below(i + 1)
             order[i], order[j] = order[j], order[i]
+            i -= 1

@@ -190,6 +190,24 @@ class TestNetwork(unittest.TestCase):
             self.assertEqual(list(trainer.masters), case["trained"])
             self.assertEqual(vectors.tohex(nn.encode(trainer.masters)), case["trained_codes"])
 
+    def test_training_from_the_largest_weights(self):
+        for case in self.golden["extremes"]:
+            trainer = train.Trainer(tuple(case["sizes"]), case["signed"], 3, 0)
+            trainer.load(vectors.unhex(case["codes"]))
+            labels = vectors.unhex(case["labels"])
+            order = array("H", range(len(labels)))
+            trainer.epoch(vectors.unhex(case["x"]), labels, order, case["seed"])
+            self.assertEqual(list(trainer.masters), case["trained"])
+
+    def test_the_limit_of_the_largest_sum(self):
+        for case in self.golden["limits"]:
+            codes = vectors.unhex(case["codes"])
+            if case["fits"]:
+                nn.check(tuple(case["sizes"]), codes, case["signed"])
+            else:
+                with self.assertRaises(ModelError):
+                    nn.check(tuple(case["sizes"]), codes, case["signed"])
+
     def test_what_cannot_run_exactly_is_refused(self):
         with self.assertRaises(ModelError):
             nn.Network((8, 6, 3), bytes(74), False)

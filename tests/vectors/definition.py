@@ -158,6 +158,11 @@ def initial(sizes: tuple[int, ...], seed: int) -> list[int]:
     return out
 
 
+def weights(sizes: tuple[int, ...]) -> int:
+    """Return how many weights a network has, biases included."""
+    return sum((nin + 1) * nout for nin, nout in zip(sizes, sizes[1:], strict=False))
+
+
 def split(vector: list[int], sizes: tuple[int, ...]) -> list[tuple[list[list[int]], list[int]]]:
     """Return (weights [out][in], biases) of each layer."""
     layers, at = [], 0
@@ -168,16 +173,32 @@ def split(vector: list[int], sizes: tuple[int, ...]) -> list[tuple[list[list[int
     return layers
 
 
+def saturating(total: int, row: list[int], x: list[int]) -> int:
+    """Return total + row . x, held within +-(2**29 - 1) after every 32 products."""
+    for k, (w, a) in enumerate(zip(row, x, strict=True), 1):
+        total += w * a
+        if k % 32 == 0 or k == len(row):
+            total = clamp(total, 1 - 2**29, 2**29 - 1)
+    return total
+
+
+def fits(codes: list[int], sizes: tuple[int, ...], signed: bool) -> bool:
+    """Tell whether no unit's sum can reach 2**29, whatever comes in."""
+    fa, top = (5, 128) if signed else (8, 255)
+    for rows, biases in split([abs(DEC[c]) for c in codes], sizes):
+        if any(top * sum(row) + (b << fa) >= 2**29 for row, b in zip(rows, biases, strict=True)):
+            return False
+        fa, top = 5, 255
+    return True
+
+
 def forward(
     layers: list[tuple[list[list[int]], list[int]]], x: list[int], fa: int, q: int
 ) -> tuple[list[list[int]], list[int]]:
     """Return (the inputs of each layer, the last sums), for weights in Q(q)."""
     inputs = [x]
     for i, (rows, biases) in enumerate(layers):
-        sums = [
-            (b << fa) + sum(w * a for w, a in zip(row, x, strict=True))
-            for row, b in zip(rows, biases, strict=True)
-        ]
+        sums = [saturating(b << fa, row, x) for row, b in zip(rows, biases, strict=True)]
         if i + 1 == len(layers):
             return inputs, sums
         shift = q + fa - 5
@@ -235,7 +256,7 @@ def backward(rows: list[list[int]], delta: list[int], hidden: list[int]) -> list
     out = []
     for k, h in enumerate(hidden):
         total = sum((row[k] >> 4) * (d >> ps) for row, d in zip(rows, delta, strict=True))
-        out.append(clamp(total >> (8 - ps), -8191, 8191) if h else 0)
+        out.append(clamp(total >> (8 - ps), -8128, 8128) if h else 0)
     return out
 
 

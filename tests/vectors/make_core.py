@@ -72,6 +72,43 @@ def network_cases(rng: random.Random) -> list[dict]:
     return cases
 
 
+def extreme_cases(rng: random.Random) -> list[dict]:
+    """Training from weights at +-8: sums saturate, errors are clamped, wide layers scaled."""
+    cases = []
+    for sizes, signed in (((100, 3), False), ((3, 4, 70, 3), True)):
+        rows = [[rng.choice((-128, 127) if signed else (0, 255)) for _ in range(sizes[0])]
+                for _ in range(9)]  # fmt: skip
+        labels = [rng.randrange(3) for _ in rows]
+        # Mostly of one sign, so that what is summed does not cancel.
+        codes = rng.choices((0xF0, 0xF8), (9, 1), k=d.weights(sizes))
+        masters = [d.clamp((d.DEC[c] + 2) >> 2, -32767, 32767) for c in codes]
+        after = d.train(masters, sizes, rows, labels, signed, 3, 0, SEED)
+        cases.append({
+            "sizes": sizes, "signed": signed, "seed": SEED, "codes": hexed(codes),
+            "x": "".join(hexed(row) for row in rows), "labels": hexed(labels), "trained": after,
+        })  # fmt: skip
+    return cases
+
+
+def limit_cases(rng: random.Random) -> list[dict]:
+    """Models just within the limit of the largest sum, and just beyond."""
+    # Two by a search over all pairs of weights and a bias: the closest below (by 382), and
+    # one 51205 beyond that a comparison of rounded sums lets pass.
+    drawn = [([0xDF, 0x82], 0x94, False), ([0x8F, 0xDF], 0x71, False)]
+    for _ in range(60):
+        signed = rng.random() < 0.5
+        row = [rng.randrange(0x98, 0xE0) for _ in range(rng.randint(1, 4))]
+        drawn.append((row, rng.randrange(0x70, 0xD8), signed))
+    cases = []
+    for row, bias, signed in drawn:
+        sizes, codes = (len(row), 2), row * 2 + [bias] * 2
+        cases.append({
+            "sizes": sizes, "signed": signed, "codes": hexed(codes),
+            "fits": d.fits(codes, sizes, signed),
+        })  # fmt: skip
+    return cases
+
+
 def random_case(seed: int) -> list[int]:
     rand = d.Rand(seed)
     return [rand.next() for _ in range(8)]
@@ -84,6 +121,8 @@ def main() -> None:
         "rho": rho_cases(rng),
         "rand16": {seed: random_case(seed) for seed in (0, 1, 2**29)},
         "networks": network_cases(rng),
+        "extremes": extreme_cases(rng),
+        "limits": limit_cases(rng),
     }
     OUT.write_text(json.dumps(core, separators=(",", ":")).replace("],[", "],\n[") + "\n")
     print(f"wrote {OUT.name}, {OUT.stat().st_size} bytes")

@@ -164,8 +164,9 @@ def backward(
 ) -> int:  # fmt: skip
     """Write below[n][nin], Q12: the errors of the layer under this one, 0 where its ReLU was off.
 
-    below = clamp((sum over outputs of (m >> 4) * (err >> ps)) >> (8 - ps), +-8191); with
-    nout <= 64 * 2**ps no sum reaches 2**30.
+    below = clamp((sum over outputs of (m >> 4) * (err >> ps)) >> (8 - ps), +-8128).  8128 is
+    127 * 64: a floor by ps <= 6 does not widen it, so with nout <= 64 * 2**ps no sum
+    reaches 2**30 (at +-8191, shifted, one could: 2**11 * 2**12 * 128).
     """
     i = 0
     while i < n:
@@ -183,10 +184,10 @@ def backward(
                     w += nin
                     at += 1
                 e = e >> (8 - ps)
-                if e > 8191:
-                    e = 8191
-                if e < -8191:
-                    e = -8191
+                if e > 8128:
+                    e = 8128
+                if e < -8128:
+                    e = -8128
             below[i * nin + k] = e
             k += 1
         i += 1
@@ -241,7 +242,10 @@ def update(
 
 
 def row_sum(codes: ptr8, first: int, n: int, dec: ptr32) -> int:
-    """Return the sum of |weight| over n codes, Q14, capped at 2**22 (more is refused anyhow)."""
+    """Return the sum of |weight| over n codes, Q14, capped at 2**22 (more is refused anyhow).
+
+    The cap keeps 255 times the sum within 2**30.
+    """
     total = 0
     i = 0
     while i < n:
