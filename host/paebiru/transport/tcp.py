@@ -1,0 +1,61 @@
+"""TCP: the link's frames over a stream."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+
+_CHUNK = 1 << 16
+
+
+class TcpTransport:
+    """One TCP connection."""
+
+    datagrams = False
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        # Frames are complete when written: waiting for more only delays acknowledgements.
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # What lies in buffers cannot be overtaken by an acknowledgement.
+        writer.transport.set_write_buffer_limits(high=_CHUNK)
+
+    @property
+    def address(self) -> str:
+        """Return the peer's address, without its port."""
+        return str(self._writer.get_extra_info("peername")[0])
+
+    async def read(self) -> bytes:
+        """Wait for bytes; ``b""`` at the end of the connection."""
+        try:
+            return await self._reader.read(_CHUNK)
+        except OSError:
+            return b""
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes."""
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except OSError:
+            self._writer.close()  # the reader notices, and ends the session's loop
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._writer.close()
+
+
+async def connect(host: str, port: int) -> TcpTransport:
+    """Open a connection."""
+    return TcpTransport(*await asyncio.open_connection(host, port))
+
+
+async def serve(
+    host: str, port: int, accept: Callable[[TcpTransport], Awaitable[None]]
+) -> asyncio.Server:
+    """Call ``accept`` for each connection that comes in."""
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accept(TcpTransport(reader, writer))
+
+    return await asyncio.start_server(connected, host, port)
