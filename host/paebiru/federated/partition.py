@@ -103,8 +103,8 @@ def _urn(draws: int, clients: int, ball: int, rng: Rng) -> list[int]:
     clients, in proportion: no cumulative sums.
     """
     owners: list[int] = []
-    for dealt in range(draws):
-        point = rng.below(clients * ball + dealt * _ALPHA_ONE)
+    for dealt, word in enumerate(rng.words(draws).tolist()):
+        point = word * (clients * ball + dealt * _ALPHA_ONE) >> 64
         first = point - clients * ball
         owners.append(point // ball if first < 0 else owners[first // _ALPHA_ONE])
     return owners
