@@ -1,0 +1,282 @@
+"""Any history of a link, against an exact model.
+
+The invariant, at every moment and whatever the line and an attacker do:
+
+1. What the hub was told by one life of a board is a prefix of what that life posted:
+   in order, nothing twice, nothing that was not said.  The same from hub to board.
+2. Every stored object is one that was offered; what a sender holds for committed, the
+   receiver has stored.
+3. Neither end meets a signed frame that makes no sense.
+
+And once the line is good again, everything posted arrives and every object is
+committed, within two minutes of virtual time.
+"""
+
+import os
+from random import Random
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from paebiru.testing import DEVICE, Faults, LossyLink, SessionPair
+from sil.crc import Crc32
+from sil.handshake import Identity
+from sil.initiator import Initiator
+from sil.kernels import wire
+from sil.messages import E_BUSY
+from sil.outgoing import IDLE
+from sil.posts import Inbox, Outbox
+from sil.responder import Responder
+
+HISTORIES = 10_000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 500
+FAULTS = st.sampled_from(
+    [
+        Faults(),
+        Faults(byte_loss=0.005),
+        Faults(bit_error=0.0005),
+        Faults(burst=0.002),
+        Faults(text=0.3),
+        Faults(piece_loss=0.3),
+        Faults(duplicate=0.3, reorder=0.3),
+        Faults(byte_loss=0.002, bit_error=0.0002, duplicate=0.1, text=0.1, piece_loss=0.1),
+    ]
+)
+WINDOW = 1024
+
+
+def repaired(frame: bytes) -> bytes:
+    """Return the decoded frame with a right CRC, encoded."""
+    body = bytearray(frame)
+    crc = Crc32()
+    crc.update(body, 0, len(body) - 4)
+    crc.store(body, len(body) - 4)
+    out = bytearray(2 * len(body) + 2)
+    out[0] = 0xC0
+    end = wire.slip_escape(body, 0, len(body), out, 1, 0)
+    out[end] = 0xC0
+    return bytes(out[: end + 1])
+
+
+class Tap(LossyLink):
+    """A line on which an attacker listens."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.heard: list[bytes] = []
+
+    def send(self, piece: bytes, now: int) -> None:
+        self.heard.append(piece)
+        del self.heard[:-50]
+        super().send(piece, now)
+
+    def inject(self, piece: bytes, now: int) -> None:
+        self._launch(piece, now)
+
+
+class Link(RuleBasedStateMachine):
+    datagrams = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.random = Random(1)
+        self.boot = 1
+        self.up = Tap(1, 20000, 3, datagrams=self.datagrams)
+        self.down = Tap(2, 20000, 3, datagrams=self.datagrams)
+        self.pair = SessionPair(self.up, self.down, seed=3, window=WINDOW)
+        self.attacked = False
+        self.said_up: list[bytes] = []
+        self.said_down: list[bytes] = []
+        self.offered: dict[str, list[bytes]] = {"board": [], "hub": []}
+
+    # -- what applications do
+
+    @rule(body=st.binary(max_size=300))
+    def board_posts(self, body: bytes) -> None:
+        if self.pair.board.session.send(16, body, 0, len(body)):
+            self.said_up.append(body)
+
+    @rule(body=st.binary(max_size=300))
+    def hub_posts(self, body: bytes) -> None:
+        if self.pair.hub.session.send(17, body, 0, len(body)):
+            self.said_down.append(body)
+
+    @rule(who=st.sampled_from(["board", "hub"]), size=st.integers(1, 5000))
+    def offers(self, who: str, size: int) -> None:
+        peer = getattr(self.pair, who)
+        if peer.session.outgoing.state == IDLE:
+            body = self.random.randbytes(size)
+            self.offered[who].append(body)
+            peer.offer(body)
+
+    @rule(who=st.sampled_from(["board", "hub"]))
+    def cancels(self, who: str) -> None:
+        peer = getattr(self.pair, who)
+        if peer.session.outgoing.state != IDLE:
+            peer.session.cancel()
+
+    @rule(who=st.sampled_from(["board", "hub"]))
+    def refuses(self, who: str) -> None:
+        session = getattr(self.pair, who).session
+        if session.is_up and session.incoming.state in (1, 2):
+            session.refuse(E_BUSY, 1)
+
+    @rule(who=st.sampled_from(["board", "hub"]))
+    def hangs_up(self, who: str) -> None:
+        session = getattr(self.pair, who).session
+        if session.is_up:
+            session.close(0)
+
+    # -- what time and the line do
+
+    @rule(ms=st.integers(1, 60))
+    def time_passes(self, ms: int) -> None:
+        for _ in range(ms):
+            self.pair.step(5)
+
+    @rule(ms=st.sampled_from([1000, 25000, 95000]))
+    def silence(self, ms: int) -> None:
+        self.up.reset()
+        self.down.reset()
+        self.pair.clock.advance(ms)
+        self.pair.step()
+
+    @rule(up=FAULTS, down=FAULTS)
+    def weather(self, up: Faults, down: Faults) -> None:
+        for link, faults in ((self.up, up), (self.down, down)):
+            link.faults = faults
+            link._rest = link._gap(faults.byte_loss)
+
+    # -- ends that begin again
+
+    @rule()
+    def board_reboots(self) -> None:
+        """Everything in its memory is gone; a new life posts a new stream."""
+        self.check_posts()
+        self.boot += 1
+        self.said_up = []
+        self.pair.hub.posts.clear()
+        self.forget_downs()
+        self.replace_board(Outbox(self.random.randrange(1, 1 << 29)), Inbox())
+
+    @rule()
+    def board_wakes(self) -> None:
+        """It slept with its posts in RTC memory."""
+        old = self.pair.board.session
+        old.outbox.rewind()
+        self.replace_board(old.outbox, old.inbox)
+
+    @rule()
+    def hub_reconnects(self) -> None:
+        """Another connection: a new session over what the hub keeps of the board."""
+        hub = self.pair.hub
+        self.stop("hub")
+        old = hub.session
+        hub.session = Responder(old.outbox, old.inbox, window=WINDOW, in_order=not self.datagrams)
+
+    def forget_downs(self) -> None:
+        """A board without memory is told again what the hub has not seen acknowledged."""
+        waiting = self.pair.hub.session.outbox.waiting()
+        self.said_down = self.said_down[len(self.said_down) - waiting :]
+        self.pair.board.posts.clear()
+
+    def replace_board(self, outbox: Outbox, inbox: Inbox) -> None:
+        self.stop("board")
+        self.up.reset()
+        self.down.reset()
+        self.pair.board.session = Initiator(
+            Identity(DEVICE, self.boot),
+            outbox,
+            inbox,
+            window=WINDOW,
+            in_order=not self.datagrams,
+        )
+        self.pair.board.session.tick(self.pair.clock.ticks())
+
+    def stop(self, who: str) -> None:
+        """Forget the object on its way from this end."""
+        getattr(self.pair, who).session.outgoing.stop()
+
+    # -- what an attacker does
+
+    @precondition(lambda self: self.up.heard and self.down.heard)
+    @rule(data=st.data())
+    def replays(self, data: st.DataObject) -> None:
+        piece = data.draw(st.sampled_from(self.up.heard + self.down.heard))
+        link = data.draw(st.sampled_from([self.up, self.down]))
+        self.attacked = True  # yesterday's CHALLENGE counts as forged
+        link.inject(piece, self.pair.clock.now)
+
+    @precondition(lambda self: self.up.heard and self.down.heard)
+    @rule(data=st.data(), at=st.integers(0, 2000), bits=st.integers(1, 255))
+    def forges(self, data: st.DataObject, at: int, bits: int) -> None:
+        """Alter a frame and repair its CRC."""
+        link = data.draw(st.sampled_from([self.up, self.down]))
+        frames = [f for p in link.heard for f in p.split(b"\xc0") if len(f) > 12]
+        if frames:
+            frame = bytearray(data.draw(st.sampled_from(frames)))
+            frame = frame.replace(b"\xdb\xdc", b"\xc0").replace(b"\xdb\xdd", b"\xdb")
+            if len(frame) > 12:
+                frame[at % (len(frame) - 4)] ^= bits
+                self.attacked = True
+                link.inject(repaired(bytes(frame)), self.pair.clock.now)
+
+    @rule(noise=st.binary(max_size=100))
+    def noise(self, noise: bytes) -> None:
+        self.up.inject(noise, self.pair.clock.now)
+        self.down.inject(noise, self.pair.clock.now)
+
+    # -- what must hold
+
+    @invariant()
+    def check_posts(self) -> None:
+        told_hub = [body for _, body in self.pair.hub.posts]
+        told_board = [body for _, body in self.pair.board.posts]
+        assert told_hub == self.said_up[: len(told_hub)]
+        assert told_board == self.said_down[: len(told_board)]
+
+    @invariant()
+    def check_objects(self) -> None:
+        for sender, receiver in (("board", self.pair.hub), ("hub", self.pair.board)):
+            stored = set(receiver.objects.values())
+            assert stored <= set(self.offered[sender])
+            assert getattr(self.pair, sender).committed <= len(self.offered[sender])
+
+    @invariant()
+    def check_sense(self) -> None:
+        for peer in (self.pair.board, self.pair.hub):
+            assert peer.session.malformed == 0 or self.attacked
+            assert peer.session.forged == 0 or self.attacked or self.up.faults != Faults()
+
+    def teardown(self) -> None:
+        """The line is good again: nothing may be missing."""
+        self.weather(Faults(), Faults())
+        self.pair.run_until(self.all_arrived, limit=240_000, step=5)
+        self.check_posts()
+        self.check_objects()
+
+    def all_arrived(self) -> bool:
+        board, hub = self.pair.board, self.pair.hub
+        return (
+            self.pair.is_up
+            and [body for _, body in hub.posts] == self.said_up
+            and [body for _, body in board.posts] == self.said_down
+            and board.session.outgoing.state == IDLE
+            and hub.session.outgoing.state == IDLE
+        )
+
+
+class Datagrams(Link):
+    datagrams = True
+
+
+SETTINGS = settings(
+    max_examples=HISTORIES // 2,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestLink = Link.TestCase
+TestLink.settings = SETTINGS
+TestDatagrams = Datagrams.TestCase
+TestDatagrams.settings = SETTINGS
