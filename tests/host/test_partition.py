@@ -1,5 +1,7 @@
 """Every rule deals all rows, each once, none to nobody; and the randomness under them."""
 
+from hashlib import sha256
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -82,6 +84,34 @@ def test_shares_have_the_mean_and_the_variance_of_a_dirichlet(alpha):
     # Of a Dirichlet-multinomial of n draws: the Dirichlet's, and the draws' own.
     variance = 0.2 * 0.8 / (whole + 1) * (2000 + whole) / 2000
     assert abs(found.var() / variance - 1) < 0.15
+
+
+def test_the_urn_has_its_exact_law():
+    """With alpha 1 and two clients, every way to share 10 rows is as likely as another."""
+    owners = [partition._urn(10, 2, partition._ALPHA_ONE, Rng(seed)) for seed in range(4000)]
+    counts = np.bincount([sum(urn) for urn in owners], minlength=11)
+    # Chi-square with 10 degrees of freedom: 29.6 is exceeded by one in a thousand, and
+    # the seeds are fixed.
+    assert np.sum((counts - 4000 / 11) ** 2 / (4000 / 11)) < 29.6
+
+
+def test_the_parts_are_the_same_on_every_machine():
+    """Who holds what decides the hash of the model: a change here changes all of them."""
+    y = np.arange(500, dtype=np.uint8) % 10
+    found = {
+        "iid": partition.iid(500, 7, 3),
+        "dirichlet": partition.dirichlet(y, 7, 0.3, 3),
+        "natural": partition.natural(y.astype(np.int32), 7),
+    }
+    digests = {
+        rule: sha256(b"/".join(p.astype("<i4").tobytes() for p in parts)).hexdigest()[:16]
+        for rule, parts in found.items()
+    }
+    assert digests == {
+        "iid": "a86b9647776c43d5",
+        "dirichlet": "30164ad0d65e67d9",
+        "natural": "0ba5a7b5c2566708",
+    }
 
 
 def test_a_small_alpha_shows_a_client_few_classes():

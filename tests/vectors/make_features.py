@@ -79,6 +79,8 @@ def main() -> None:
         scaler_case("a constant column", 1, [(0, 0, 0)], edge),
         scaler_case("the limits of every number, up", 1, [(most, 4095, 26)], edge),
         scaler_case("the limits of every number, down", 0, [(-most, 4095, 0)], edge),
+        scaler_case("beyond 16 bits, up", 1, [(-65500, 1, 0)], [65534, 65535, 65536, 65537, most]),
+        scaler_case("beyond 16 bits, down", 1, [(65500, 1, 0)], [-65534, -65535, -65536, -most]),
         scaler_case("five columns", 1, rows, [rng.randrange(-65535, 65536) for _ in range(40)]),
     ]
     noise = [tuple(rng.randrange(-(1 << 15), 1 << 15) for _ in range(6)) for _ in range(450)]
