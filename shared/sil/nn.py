@@ -76,8 +76,8 @@ def check(sizes: "tuple[int, ...]", codes: Buf, signed: bool) -> None:
         for o in range(nout):
             total = _dense.row_sum(codes, at + o * nin, nin, dec)
             bias = abs(dec[codes[at + nin * nout + o]])
-            if bias > 1 << 21:  # too large in any case; capped, it shifts to 2**29 at most
-                bias = 1 << 21
+            if bias > 1 << (29 - fa):  # too large by itself; shifted it would not fit
+                bias = 1 << (29 - fa)
             if top * total >= (1 << 29) - (bias << fa):
                 raise ModelError(
                     "unit %d of layer %d has weights too large to sum in 30 bits:"

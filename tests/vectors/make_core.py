@@ -93,8 +93,11 @@ def extreme_cases(rng: random.Random) -> list[dict]:
 def limit_cases(rng: random.Random) -> list[dict]:
     """Models just within the limit of the largest sum, and just beyond."""
     # Two by a search over all pairs of weights and a bias: the closest below (by 382), and
-    # one 51205 beyond that a comparison of rounded sums lets pass.
+    # one 51205 beyond that a comparison of rounded sums lets pass.  Then biases alone.
     drawn = [([0xDF, 0x82], 0x94, False), ([0x8F, 0xDF], 0x71, False)]
+    drawn += [
+        ([0x00], bias, signed) for bias in (0xC0, 0xD8, 0xFE, 0xF0) for signed in (False, True)
+    ]
     for _ in range(60):
         signed = rng.random() < 0.5
         row = [rng.randrange(0x98, 0xE0) for _ in range(rng.randint(1, 4))]
