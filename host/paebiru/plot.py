@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentF
 
 from paebiru.console import size
 
-Curve = Sequence[tuple[int, float]]
+Curve = Sequence[tuple[float, float]]
 """(bytes a board sent and received so far, accuracy 0..1), one point a round."""
 
 # Blue and vermillion of Okabe and Ito's palette, told apart with any colour vision; the
@@ -47,7 +47,7 @@ def _draw(axes: Any, curve: Curve, name: str, style: dict[str, Any]) -> None:
     axes.plot(x[-1], y[-1], "o", color=style["color"], markersize=6)
 
 
-def _dress(axes: Any, points: list[tuple[int, float]]) -> None:
+def _dress(axes: Any, points: list[tuple[float, float]]) -> None:
     axes.set_xscale("log")
     axes.set_xlabel("bytes a board sent and received (log scale)")
     axes.set_ylabel("accuracy on unseen data")
