@@ -199,6 +199,7 @@ class OutgoingObject:
         self._limit = max(self._limit, cumulative + m.get16(buf, at + m.SACK_CREDIT))
         wire.marks_acknowledge(marks, width, cumulative, self._next, buf, at + m.SACK_BITMAP, end)
         self._expire(newest, self._slack)
+        self.pace.fit()
         self._heard(now)
         return True
 
@@ -219,7 +220,6 @@ class OutgoingObject:
     def _heard(self, now: int) -> None:
         self._since = now
         self.pace.recover()
-        self.pace.fit()
 
     def _in_flight(self) -> int:
         return self._next - self._base

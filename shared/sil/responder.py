@@ -10,7 +10,6 @@ from sil import messages as m
 from sil import posts
 from sil.cipher import AesFactory
 from sil.compat import const, ticks_diff
-from sil.errors import RangeError
 from sil.frame import FROM_RESPONDER, HEADER
 from sil.handshake import DeviceKey, Handshake, TrafficKeys, hello_error
 from sil.kernels import wire
@@ -54,21 +53,18 @@ class Responder(Session):
         """Return the generation of the key that it says it has."""
         return m.get16(self.reader.buf, HEADER + m.HELLO_EPOCH)
 
-    def challenge(self, key: DeviceKey, session: int, nonce: bytes) -> bool:
+    def challenge(self, key: DeviceKey, nonce: bytes) -> bool:
         """Answer the HELLO at hand if ``key`` signed it; False if it did not.
 
-        ``session`` is a number from 1 to 65535 other than the last one, ``nonce`` 16 random
-        bytes never used before.
+        ``nonce`` is 16 random bytes that were never used before.
         """
-        if not 0 < session < 65536 or session == self._session:
-            raise RangeError("number the sessions from 1 to 65535, each unlike the one before")
         shake = Handshake(key)
         if not shake.accept_hello(self.reader.buf, self.reader.end):
             self.forged += 1
             return False
         if not self._is_stale(shake):
             posts.write_record(shake.challenge, m.CHALLENGE_POSTS, self.outbox, self.inbox)
-            shake.write_challenge(session, nonce, m.CAP_ENCRYPT if self._aes else 0)
+            shake.write_challenge(self._new_number(nonce), nonce, m.CAP_ENCRYPT if self._aes else 0)
             self._pending = shake
             self._pending_keys = shake.traffic_keys(False)
             self._pending_at = self._now
@@ -84,6 +80,11 @@ class Responder(Session):
     def is_pending(self) -> bool:
         """Tell whether somebody with the right key is about to prove itself."""
         return self._pending is not None
+
+    def _new_number(self, nonce: bytes) -> int:
+        """Return a session's number, unlike the last one's: late frames shall not look forged."""
+        number = (nonce[0] | (nonce[1] << 8)) or 1
+        return number if number != self._session else number % 65535 + 1
 
     def _is_stale(self, shake: Handshake) -> bool:
         """Tell whether the HELLO is older than that of the handshake under way (a replay)."""

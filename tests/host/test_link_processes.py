@@ -47,7 +47,6 @@ class Hub:
         self.session.offer(Offer(2, len(body), sha256(body).digest()), BytesSource(body))
         self.driver = Driver(self.session, transport, self.act)
         self.key = DeviceKey(SECRET, 1)
-        self.number = 0
         self.received = bytearray()
         self.text = bytearray()
         self.committed = False
@@ -57,8 +56,7 @@ class Hub:
     def act(self, event: int) -> None:
         s = self.session
         if event == ev.HELLO:
-            self.number += 1
-            assert s.challenge(self.key, self.number, secrets.token_bytes(16))
+            assert s.challenge(self.key, secrets.token_bytes(16))
         elif event == ev.OFFER:
             s.accept(len(self.received))
         elif event == ev.DATA:

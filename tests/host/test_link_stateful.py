@@ -91,15 +91,17 @@ class Link(RuleBasedStateMachine):
 
     # -- what applications do
 
-    @rule(body=st.binary(max_size=300))
-    def board_posts(self, body: bytes) -> None:
-        if self.pair.board.session.send(16, body, 0, len(body)):
-            self.said_up.append(body)
+    @rule(bodies=st.lists(st.binary(max_size=300), min_size=1, max_size=9))
+    def board_posts(self, bodies: list[bytes]) -> None:
+        for body in bodies:
+            if self.pair.board.session.send(16, body, 0, len(body)):
+                self.said_up.append(body)
 
-    @rule(body=st.binary(max_size=300))
-    def hub_posts(self, body: bytes) -> None:
-        if self.pair.hub.session.send(17, body, 0, len(body)):
-            self.said_down.append(body)
+    @rule(bodies=st.lists(st.binary(max_size=300), min_size=1, max_size=9))
+    def hub_posts(self, bodies: list[bytes]) -> None:
+        for body in bodies:
+            if self.pair.hub.session.send(17, body, 0, len(body)):
+                self.said_down.append(body)
 
     @rule(who=st.sampled_from(["board", "hub"]), size=st.integers(1, 5000))
     def offers(self, who: str, size: int) -> None:

@@ -14,9 +14,8 @@ from sil.sha import digest
 
 SECRET = bytes(range(32))
 BOARD_NONCE = bytes(range(0x40, 0x50))
-HUB_NONCE = bytes(range(0xB8, 0xC8))
+HUB_NONCE = bytes(range(0xBE, 0xCE))
 DEVICE = b"board-01"
-SESSION = 0x0107
 OBJECT = bytes((7 * i + (i >> 3)) & 0xFF for i in range(1200))
 TYPES = {
     1: "HELLO",
@@ -48,7 +47,6 @@ class End:
         self.session = session
         self.key = key
         self.nonce = BOARD_NONCE
-        self.number = SESSION
         self.out = bytearray(4096)
         self.events = []
         self.posts = []
@@ -89,7 +87,7 @@ class End:
         if event == ev.CONNECT:
             s.connect(self.key, self.nonce)
         elif event == ev.HELLO:
-            s.challenge(self.key, self.number, HUB_NONCE)
+            s.challenge(self.key, HUB_NONCE)
         elif event == ev.POST:
             self.posts.append((s.kind, bytes(s.buf[s.start : s.end])))
         elif event == ev.OFFER:

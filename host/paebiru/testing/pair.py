@@ -34,7 +34,6 @@ class Peer:
     refused: list[int] = field(default_factory=list)
     text: bytearray = field(default_factory=bytearray)
     events: list[int] = field(default_factory=list)
-    next_session: int = 0
 
     def feed(self, data: bytes) -> None:
         """Hand arrived bytes to the session and act on its events."""
@@ -55,8 +54,7 @@ class Peer:
         if event == ev.CONNECT and isinstance(session, Initiator):
             session.connect(self.key, self.random.randbytes(16))
         elif event == ev.HELLO and isinstance(session, Responder):
-            self.next_session = self.next_session % 65535 + 1
-            session.challenge(self.key, self.next_session, self.random.randbytes(16))
+            session.challenge(self.key, self.random.randbytes(16))
         elif event == ev.POST:
             self.posts.append((session.kind, bytes(session.buf[session.start : session.end])))
         elif event == ev.OFFER:
