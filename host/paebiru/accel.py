@@ -67,3 +67,19 @@ def _compiled(plain: FunctionType) -> object:
 
     # nogil: kernels touch buffers and ints only, so a hub may run them in threads.
     return numba.njit(cache=True, nogil=True, boundscheck=False)(plain)
+
+
+def warm() -> None:
+    """Compile every kernel that a simulation runs, so that the first round need not wait."""
+    install("numba")
+    from paebiru.sim.federation import Federation
+    from paebiru.sim.plan import Plan, prepare
+
+    for dataset, hidden in (("digits", (4,)), ("wine", (4,))):  # uint8 inputs, int8 inputs
+        run = Federation(prepare(Plan(dataset, clients=2, rounds=2, hidden=hidden)))
+        for _ in run.rounds():
+            pass
+
+
+if __name__ == "__main__":
+    warm()

@@ -1,0 +1,1 @@
+"""Federated learning on the hub: splits, rules, the master, the float32 reference."""
