@@ -121,9 +121,11 @@ def rho_critical(base: int, cpu: int, mem: int, battery: int) -> int:
     Raises:
         RangeError: an argument is not within 0..32768.
     """
-    for value in (base, cpu, mem, battery):
-        if not 0 <= value <= ONE:
-            raise RangeError("%d is out of 0..32768 (0.0 to 1.0 in Q15)" % value)
+    if not (0 <= base <= ONE and 0 <= cpu <= ONE and 0 <= mem <= ONE and 0 <= battery <= ONE):
+        raise RangeError(
+            "base %d, cpu %d, mem %d, battery %d: each must be 0..32768 (0.0 to 1.0 in Q15)"
+            % (base, cpu, mem, battery)
+        )
     if battery < 3277:
         battery = 3277
     free_cpu = ONE - (cpu >> 1)

@@ -43,6 +43,7 @@ class Trainer:
         self._hidden = [bytearray(batch * units) for units in sizes[1:-1]]
         self._errors = [array("h", bytes(2 * batch * units)) for units in sizes[1:]]
         self._rows = array("H", range(batch))  # hidden layers are not gathered
+        self._expn = tables.expn()
         self._rand = Rand16(0)
 
     def load(self, codes: Buf) -> None:
@@ -88,7 +89,7 @@ class Trainer:
         classes = self.sizes[-1]
         fa = nn.FA_HIDDEN if last else nn.input_bits(self.signed)
         right = _dense.softmax_error(
-            self._acc, n, classes, 12 + fa - 5, y, order, first, tables.expn(), self._errors[last]
+            self._acc, n, classes, 12 + fa - 5, y, order, first, self._expn, self._errors[last]
         )
         i = last
         while i > 0:
