@@ -148,6 +148,10 @@ class OutgoingObject:
         self.sent_bytes += size
         return m.DATA_BYTES + size
 
+    def leaving(self, now: int) -> None:
+        """Start to wait only now: a frame is still on its way out, for long on a slow line."""
+        self._since = now
+
     def wait(self, now: int) -> int:
         """Repeat what has waited too long; return the ms until that may happen again, or -1."""
         if self.state == IDLE or self._offer_due:

@@ -94,6 +94,8 @@ class Session(Channel):
         if self.is_up:
             wait = min(wait, self._heartbeat())
         if self.is_up:
+            if not self.writer.is_idle():
+                self.outgoing.leaving(now)
             wait = _sooner(wait, self.outgoing.wait(now))
             wait = _sooner(wait, self._wait_for_posts())
         return wait
