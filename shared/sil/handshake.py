@@ -16,19 +16,10 @@ from sil import sha
 from sil.compat import const
 from sil.frame import HEADER
 from sil.kernels import wire
+from sil.keys import LABEL, DeviceKey
 
-_LABEL = b"paebiru link 1 "
 _MAC = const(16)
 _KEYS = const(96)  # two MAC keys of 32, two cipher keys of 16
-
-
-class DeviceKey:
-    """The secret that a device and its hub share, and which generation of it this is."""
-
-    def __init__(self, secret: bytes, epoch: int) -> None:
-        self.secret = secret
-        self.epoch = epoch
-        self.hello = sha.HmacKey(sha.hkdf(b"", secret, _LABEL + b"hello", 32))
 
 
 class Identity:
@@ -135,11 +126,11 @@ class Handshake:
     def traffic_keys(self, is_initiator: bool) -> TrafficKeys:
         """Derive the session's keys from everything that was said."""
         said = sha.digest(self.hello + self.head + self.challenge, 0, _SAID)
-        okm = sha.hkdf(self._salt(), self.key.secret, _LABEL + b"keys" + said, _KEYS)
+        okm = sha.hkdf(self._salt(), self.key.secret, LABEL + b"keys" + said, _KEYS)
         return TrafficKeys(okm, is_initiator)
 
     def _challenge_mac(self) -> bytes:
-        info = _LABEL + b"challenge" + sha.digest(self.hello, 0, m.HELLO_SIZE)
+        info = LABEL + b"challenge" + sha.digest(self.hello, 0, m.HELLO_SIZE)
         key = sha.HmacKey(sha.hkdf(self._salt(), self.key.secret, info, 32))
         return sha.tag(key, self.head + self.challenge, 0, HEADER + m.CHALLENGE_MAC)
 

@@ -10,8 +10,9 @@ from sil import posts
 from sil.cipher import AesFactory
 from sil.compat import const, ticks_diff
 from sil.frame import HEADER
-from sil.handshake import DeviceKey, Handshake, Identity
+from sil.handshake import Handshake, Identity
 from sil.kernels import wire
+from sil.keys import DeviceKey
 from sil.posts import Inbox, Outbox
 from sil.session import Session
 

@@ -30,6 +30,7 @@ CANCEL = 39
 
 # -- kinds of posts; an application adds its own from 16 up
 STATES = 1
+ROTATE = 2  # u16 epoch, 16 bytes of salt: derive your next key
 
 # -- errors, as ERROR, REFUSE, CANCEL and BYE carry them
 E_VERSION = 1

@@ -11,8 +11,9 @@ from sil import posts
 from sil.cipher import AesFactory
 from sil.compat import const, ticks_diff
 from sil.frame import FROM_RESPONDER, HEADER
-from sil.handshake import DeviceKey, Handshake, TrafficKeys, hello_error
+from sil.handshake import Handshake, TrafficKeys, hello_error
 from sil.kernels import wire
+from sil.keys import DeviceKey
 from sil.posts import Inbox, Outbox
 from sil.session import Session
 

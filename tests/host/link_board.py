@@ -12,9 +12,10 @@ import time
 
 from sil import events as ev
 from sil import messages as m
-from sil.handshake import DeviceKey, Identity
+from sil.handshake import Identity
 from sil.initiator import Initiator
 from sil.kernels import wire
+from sil.keys import DeviceKey
 from sil.outgoing import Offer, Source
 from sil.posts import Outbox
 

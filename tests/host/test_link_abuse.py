@@ -19,9 +19,10 @@ from sil import messages as m
 from sil.crc import Crc32
 from sil.errors import RangeError
 from sil.frame import FrameReader
-from sil.handshake import DeviceKey, Identity
+from sil.handshake import Identity
 from sil.initiator import Initiator
 from sil.kernels import wire
+from sil.keys import DeviceKey
 from sil.outgoing import BytesSource, Offer
 from sil.posts import Outbox
 from sil.responder import Responder

@@ -5,8 +5,9 @@ holds every interpreter to the same bytes.
 """
 
 from sil import events as ev
-from sil.handshake import DeviceKey, Identity
+from sil.handshake import Identity
 from sil.initiator import Initiator
+from sil.keys import DeviceKey
 from sil.outgoing import BytesSource, Offer
 from sil.posts import Outbox
 from sil.responder import Responder

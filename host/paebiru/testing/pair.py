@@ -8,8 +8,9 @@ from paebiru.testing.clock import VirtualClock
 from paebiru.testing.link import LossyLink
 from sil import events as ev
 from sil.frame import MAX_ENCODED
-from sil.handshake import DeviceKey, Identity
+from sil.handshake import Identity
 from sil.initiator import Initiator
+from sil.keys import DeviceKey
 from sil.outgoing import BytesSource, Offer
 from sil.posts import Outbox
 from sil.responder import Responder
