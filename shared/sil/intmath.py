@@ -64,11 +64,9 @@ class Rand16:
         """Start again from any non-negative seed below 2**30."""
         self.x = (seed & 0xFFFF) ^ 0x5BF1 or 0x2545  # xorshift must not start at 0
         self.w = (seed >> 16) & 0xFFFF
-        i = 0  # a range would be an object on the heap, and epochs run with it locked
-        while i < 8:  # neighbouring seeds part ways before the first number is used
+        for _ in range(8):  # neighbouring seeds part ways before the first number is used
             self.next()
             self.w = (self.w ^ self.x) & 0xFFFF
-            i += 1
 
     def next(self) -> int:
         """Return the next integer, 0..65535."""
@@ -86,8 +84,6 @@ class Rand16:
 
     def shuffle(self, order: Ints) -> None:
         """Shuffle a mutable sequence in place (Fisher-Yates)."""
-        i = len(order) - 1
-        while i > 0:
+        for i in range(len(order) - 1, 0, -1):
             j = self.below(i + 1)
             order[i], order[j] = order[j], order[i]
-            i -= 1

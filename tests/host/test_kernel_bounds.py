@@ -82,7 +82,8 @@ def test_inference_at_the_heaviest_models_let_through(boards_ints: None, signed:
 
 def test_the_sum_of_a_refused_row() -> None:
     """row_sum of 4096 codes F0 is capped, and what `nn.check` makes of it fits."""
-    assert checked(dense.row_sum)(bytes([0xF0] * 4096), 0, 4096, tables.dec()) == 1 << 22
+    for code, n in ((0xF0, 4096), (0x80, 259)):  # far over the cap, and just over
+        assert checked(dense.row_sum)(bytes([code] * n), 0, n, tables.dec()) == 1 << 22
     for code in (0xF0, 0x70):
         with pytest.raises(ModelError):
             nn.check((1000, 2), bytes([code] * (1001 * 2)), False)
@@ -190,18 +191,29 @@ def test_epochs_from_the_largest_models(boards_ints: None, sizes: tuple[int, ...
         assert list(trainer.masters) == after
 
 
-@pytest.mark.parametrize("share", [1, 500, 10000])
+@pytest.mark.parametrize("share", [100, 500, 10000])
 def test_updates_are_coded_within_bounds(boards_ints: None, share: int) -> None:
-    """Selecting, coding and adding the largest changes fits, ties and saturation included."""
+    """The k largest changes go into the frame, the rest stays; adding saturates; all of it fits."""
     rng = random.Random(share)
+    weight = [(definition.DEC[c] + 2) >> 2 for c in range(256)]
     for pool in ((MOST, -MOST), (0,), (0, 1, -1), range(-MOST, MOST + 1)):
         changes = array("h", [rng.choice(pool) for _ in range(400)])
-        frame = bytearray(400)
+        before, frame = changes[:], bytearray(400)
         update.Selector(400, share).take(changes, frame)
-        model = array("h", [rng.choice((MOST, -MOST, 0)) for _ in range(400)])
-        update.apply(model, frame)
-        update.apply(model, bytes([0xF0, 0xF8, 0x08, 0x0F] * 100))
-        sparse.gain(model, 400, array("h", [MOST] * 400), array("h", [-MOST] * 400))
+        sent = sorted((abs(v) for v, c in zip(before, frame, strict=True) if c), reverse=True)
+        assert sent == sorted((abs(v) for v in before if v), reverse=True)[: 400 * share // 10000]
+        for v, left, c in zip(before, changes, frame, strict=True):
+            assert left == definition.clamp(v - weight[c], -MOST, MOST)
+        for codes_ in (frame, bytes([0xF0, 0xF8, 0x08, 0x0F] * 100)):
+            model = array("h", [rng.choice((MOST, -MOST, 0)) for _ in range(400)])
+            exact = [v + weight[c] for v, c in zip(model, codes_, strict=True)]
+            update.apply(model, codes_)
+            assert list(model) == [definition.clamp(v, -MOST, MOST) for v in exact]
+        exact = [t + a - b for t, a, b in zip(model, before, changes, strict=True)]
+        sparse.gain(model, 400, before, changes)
+        assert list(model) == [definition.clamp(v, -MOST, MOST) for v in exact]
+        sparse.gain(model, 400, array("h", [-MOST] * 400), array("h", [MOST] * 400))
+        assert list(model) == [-MOST] * 400
 
 
 def test_measures_and_codes_within_bounds(boards_ints: None) -> None:

@@ -5,7 +5,7 @@ from array import array
 
 import definition
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sil import bytesil, nn, train
@@ -53,6 +53,7 @@ def test_inference_is_the_definition_in_unbounded_integers(
 
 @settings(max_examples=40)
 @given(shapes, st.booleans(), st.integers(0, 4), seeds)
+@example((4, 3, 130, 3), False, 2, 5)  # a hidden layer whose errors are scaled to be summed
 def test_training_is_the_definition_in_unbounded_integers(
     sizes: tuple[int, ...], signed: bool, lb: int, seed: int
 ) -> None:

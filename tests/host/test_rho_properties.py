@@ -100,6 +100,8 @@ def test_the_terms_at_the_longest_vector() -> None:
                     h, v = spread({a: n - c, b: c} if a != b else {a: n})
                     got = 3 * (meter.entropy() + meter.variance()) / 10 / rho.ONE
                     assert abs(got - 0.3 * (h + v)) < BOUND - 2**-14  # what T's floor may add
+                    assert meter.variance() == rho.ONE or v < 1
+                    assert a != b or (meter.entropy(), meter.variance()) == (0, 0)
 
 
 @given(vectors, st.lists(st.integers(0, 70000), max_size=8))
