@@ -22,6 +22,15 @@ except ImportError:  # CircuitPython names the hash by a string
         """Start a SHA-256 over ``data``."""
         return _new_hash("sha256", data)
 
+try:
+    from cryptolib import aes as _aes
+
+    def aes(key):
+        """Return AES under ``key`` in ECB mode, with ``encrypt(block, out)``."""
+        return _aes(key, 1)
+except ImportError:
+    aes = None  # the host has its own: paebiru.transport.aes; others go without
+
 
 # Names of viper's pointer types.  Viper reads them at compile time and
 # MicroPython's bytecode compiler ignores annotations, but CPython evaluates

@@ -1,7 +1,7 @@
 """Types of ``compat`` for checkers: a kernel's pointer is any integer buffer."""
 
-from hashlib import sha256 as sha256
 from array import array
+from hashlib import sha256 as sha256
 from typing import Any, TypeAlias
 
 ptr8: TypeAlias = Any
@@ -10,6 +10,8 @@ ptr32: TypeAlias = Any
 
 Buf: TypeAlias = bytes | bytearray | memoryview  # bytes to read
 Ints: TypeAlias = array[int]  # integers to read and write
+
+aes: Any
 
 def const(value: int) -> int: ...
 def ticks_add(ticks: int, delta: int) -> int: ...

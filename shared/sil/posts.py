@@ -8,12 +8,13 @@ States (16 bytes) are the commonest post: those that wait share a frame.
 """
 
 from sil import messages as m
-from sil.compat import const
+from sil.compat import const, ticks_diff
 from sil.errors import RangeError
 from sil.kernels import wire
 
 _ENTRY = const(3)  # u16 size, u8 kind
 _SIZE = const(2048)
+_MAX_SILENCES = const(4)  # 16 times the patience
 HEAD = 3  # of a POST's payload: u16 number, u8 kind
 
 
@@ -28,6 +29,9 @@ class Outbox:
         self._ring = bytearray(size)
         self._head = 0  # where the oldest entry begins
         self._used = 0
+        self._since = 0  # when an acknowledgement was last heard or waited for
+        self._silences = 0  # how often in a row it was overdue
+        self._gap = -1  # the number for which everything was sent again
         self._cursor = 0  # where the entry `sent` begins, counted from the head
         self._last = 0  # where the newest entry begins, counted from the head
 
@@ -66,8 +70,10 @@ class Outbox:
                 return True
         return self.put(m.STATES, buf, at, at + m.STATE)
 
-    def write_next(self, out: bytearray, at: int) -> int:
+    def write_next(self, out: bytearray, at: int, now: int = 0) -> int:
         """Write the next unsent post (number, kind, body) to ``out[at:]``; return its size."""
+        if self.sent == self.base:
+            self._since = now
         size = self._size(self._cursor)
         m.put16(out, at, self.sent)
         out[at + 2] = self._get(self._cursor + 2)
@@ -94,6 +100,31 @@ class Outbox:
             count -= 1
         return True
 
+    def acknowledged(self, expected: int, has_gap: bool, now: int) -> bool:
+        """Take a POST_ACK; False if its number makes no sense."""
+        before = self.base
+        if not self.acknowledge(expected):
+            return False
+        if self.base != before:
+            self._since = now
+            self._silences = 0
+        if has_gap and expected != self._gap:
+            self._gap = expected
+            self.rewind()
+        return True
+
+    def wait(self, now: int, patience: int) -> int:
+        """Return the ms until an acknowledgement is overdue, or -1; at 0 all is sent again."""
+        if self.sent == self.base:
+            return -1
+        left = (patience << self._silences) - ticks_diff(now, self._since)
+        if left <= 0:
+            self._since = now
+            self._silences = min(self._silences + 1, _MAX_SILENCES)
+            self._gap = -1
+            self.rewind()
+        return max(left, 0)
+
     def rewind(self) -> None:
         """Send everything again that is not acknowledged."""
         self.sent = self.base
@@ -105,6 +136,8 @@ class Outbox:
             self.sent = self.next
             self._cursor = self._used
             self.acknowledge(expected)
+        self._gap = -1
+        self._silences = 0
         self.rewind()
 
     def _append(self, buf: "bytes | bytearray", start: int, end: int) -> None:

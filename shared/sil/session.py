@@ -18,10 +18,10 @@ from sil import events as ev
 from sil import messages as m
 from sil.channel import Channel
 from sil.cipher import AesFactory
-from sil.compat import ticks_diff
 from sil.frame import HEADER
 from sil.incoming import COMPLETE, IncomingObject
-from sil.outgoing import Offer, OutgoingObject, Source
+from sil.offer import Offer, Source
+from sil.outgoing import OutgoingObject
 from sil.posts import HEAD, Inbox, Outbox
 
 
@@ -46,8 +46,6 @@ class Session(Channel):
         self.incoming = IncomingObject(window)
         self._max_raw = max_raw
         self._ack_due = False
-        self._posts_at = 0  # when the oldest unacknowledged post went out
-        self._gap_at = -1  # the number for which posts were sent again
         # for each type its handler and the least size of its payload
         self._handlers = {
             m.WELCOME: self._on_nothing,
@@ -97,7 +95,7 @@ class Session(Channel):
             if not self.writer.is_idle():
                 self.outgoing.leaving(now)
             wait = _sooner(wait, self.outgoing.wait(now))
-            wait = _sooner(wait, self._wait_for_posts())
+            wait = _sooner(wait, self.outbox.wait(now, self.outgoing.pace.rto))
         return wait
 
     # -- what the application asks for
@@ -153,8 +151,6 @@ class Session(Channel):
         """Tell that the peer has proved itself."""
         self.is_up = True
         self._ack_due = False
-        self._gap_at = -1
-        self._posts_at = self._now
         self.incoming.cancelled()
         if self.outgoing.state:
             self.outgoing.restart()
@@ -188,17 +184,7 @@ class Session(Channel):
 
     def _on_post_ack(self, size: int) -> bool:
         buf = self.reader.buf
-        expected = m.get16(buf, HEADER)
-        before = self.outbox.base
-        if not self.outbox.acknowledge(expected):
-            return False
-        if self.outbox.base != before:
-            self._posts_at = self._now
-            self.outgoing.pace.recover()
-        if buf[HEADER + 2] and expected != self._gap_at:
-            self._gap_at = expected
-            self.outbox.rewind()
-        return True
+        return self.outbox.acknowledged(m.get16(buf, HEADER), buf[HEADER + 2] != 0, self._now)
 
     def _on_offer(self, size: int) -> bool:
         if self.incoming.offered(self.reader.buf, HEADER, self._max_raw):
@@ -263,9 +249,7 @@ class Session(Channel):
             buf[HEADER + 2] = 1 if self.inbox.has_gap else 0
             self._send(m.POST_ACK, 3)
         elif self.outbox.has_unsent():
-            if self.outbox.sent == self.outbox.base:
-                self._posts_at = self._now
-            self._send(m.POST, self.outbox.write_next(buf, HEADER))
+            self._send(m.POST, self.outbox.write_next(buf, HEADER, self._now))
         else:
             return self._compose_object()
         return True
@@ -281,20 +265,6 @@ class Session(Channel):
             counter = self._counter + 1
             self._send(kind, self.outgoing.write_data(buf, HEADER, counter, self._now))
         return kind != 0
-
-    def _wait_for_posts(self) -> int:
-        """Send posts again whose acknowledgement is overdue; return the ms until then, or -1."""
-        if self.outbox.sent == self.outbox.base:
-            return -1
-        pace = self.outgoing.pace
-        left = pace.rto - ticks_diff(self._now, self._posts_at)
-        if left > 0:
-            return left
-        self._posts_at = self._now
-        self._gap_at = -1
-        self.outbox.rewind()
-        pace.back_off()
-        return pace.rto
 
     # -- how the two ends begin
 

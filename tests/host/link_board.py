@@ -16,7 +16,7 @@ from sil.handshake import Identity
 from sil.initiator import Initiator
 from sil.kernels import wire
 from sil.keys import DeviceKey
-from sil.outgoing import Offer, Source
+from sil.offer import Offer, Source
 from sil.posts import Outbox
 
 SECRET = bytes(range(32))

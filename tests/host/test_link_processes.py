@@ -16,7 +16,7 @@ from paebiru.transport import Driver, FaultyTransport, Transport, tcp
 from paebiru.transport.serial import SerialTransport
 from sil import events as ev
 from sil.keys import DeviceKey
-from sil.outgoing import BytesSource, Offer
+from sil.offer import BytesSource, Offer
 from sil.posts import Outbox
 from sil.responder import Responder
 

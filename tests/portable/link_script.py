@@ -8,7 +8,7 @@ from sil import events as ev
 from sil.handshake import Identity
 from sil.initiator import Initiator
 from sil.keys import DeviceKey
-from sil.outgoing import BytesSource, Offer
+from sil.offer import BytesSource, Offer
 from sil.posts import Outbox
 from sil.responder import Responder
 from sil.sha import digest
@@ -134,9 +134,9 @@ def exchange(board, hub, heard=None):
             return
 
 
-def converse(heard):
+def converse(heard, aes=None):
     """Hold the recorded conversation; return both ends."""
-    board, hub = new_pair()
+    board, hub = new_pair(aes=aes)
     board.tick(1000)
     hub.tick(1000)
     exchange(board, hub, heard)  # HELLO, CHALLENGE, PROOF, WELCOME

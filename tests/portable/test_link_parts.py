@@ -10,7 +10,8 @@ from sil.errors import RangeError
 from sil.frame import FrameReader, FrameWriter
 from sil.incoming import IncomingObject
 from sil.intmath import Rand16
-from sil.outgoing import BytesSource, Offer, OutgoingObject
+from sil.offer import BytesSource, Offer
+from sil.outgoing import OutgoingObject
 from sil.posts import Inbox, Outbox
 from sil.replay import ReplayWindow
 

@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parents[1] / "shared"), str(HERE.parent / "portable")]
+sys.path[:0] = [str(HERE.parents[1] / name) for name in ("shared", "host", "tests/portable")]
 
 import link_script as script  # noqa: E402
+from paebiru.transport.aes import aes  # noqa: E402
+from sil.cipher import AesFactory  # noqa: E402
 
 
-def conversation() -> list[dict[str, str]]:
+def conversation(aes: AesFactory | None = None) -> list[dict[str, str]]:
     """Return every frame of the conversation, in order, with its type."""
     said = []
 
@@ -18,7 +20,7 @@ def conversation() -> list[dict[str, str]]:
         for frame in script.split(data):
             said.append({"from": who, "type": script.type_of(frame), "bytes": frame.hex()})
 
-    script.converse(heard)
+    script.converse(heard, aes)
     return said
 
 
@@ -29,6 +31,7 @@ def main() -> None:
         "board_nonce": script.BOARD_NONCE.hex(),
         "hub_nonce": script.HUB_NONCE.hex(),
         "conversation": conversation(),
+        "encrypted": conversation(aes),
     }
     (HERE / "link.json").write_text(json.dumps(vectors, indent=1) + "\n")
 

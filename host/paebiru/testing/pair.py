@@ -11,7 +11,7 @@ from sil.frame import MAX_ENCODED
 from sil.handshake import Identity
 from sil.initiator import Initiator
 from sil.keys import DeviceKey
-from sil.outgoing import BytesSource, Offer
+from sil.offer import BytesSource, Offer
 from sil.posts import Outbox
 from sil.responder import Responder
 from sil.session import Session
