@@ -196,14 +196,15 @@ def test_updates_are_coded_within_bounds(boards_ints: None, share: int) -> None:
     """The k largest changes go into the frame, the rest stays; adding saturates; all of it fits."""
     rng = random.Random(share)
     weight = [(definition.DEC[c] + 2) >> 2 for c in range(256)]
-    for pool in ((MOST, -MOST), (0,), (0, 1, -1), range(-MOST, MOST + 1)):
+    for pool in ((MOST, -MOST), (-32768, MOST), (0,), (0, 1, -1), range(-32768, 32768)):
         changes = array("h", [rng.choice(pool) for _ in range(400)])
         before, frame = changes[:], bytearray(400)
         update.Selector(400, share).take(changes, frame)
-        sent = sorted((abs(v) for v, c in zip(before, frame, strict=True) if c), reverse=True)
-        assert sent == sorted((abs(v) for v in before if v), reverse=True)[: 400 * share // 10000]
+        sizes = [min(abs(v), MOST) for v in before]
+        sent = sorted((v for v, c in zip(sizes, frame, strict=True) if c), reverse=True)
+        assert sent == sorted((v for v in sizes if v), reverse=True)[: 400 * share // 10000]
         for v, left, c in zip(before, changes, frame, strict=True):
-            assert left == definition.clamp(v - weight[c], -MOST, MOST)
+            assert left == (definition.clamp(v - weight[c], -MOST, MOST) if c else v)
         for codes_ in (frame, bytes([0xF0, 0xF8, 0x08, 0x0F] * 100)):
             model = array("h", [rng.choice((MOST, -MOST, 0)) for _ in range(400)])
             exact = [v + weight[c] for v, c in zip(model, codes_, strict=True)]

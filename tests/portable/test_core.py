@@ -5,7 +5,7 @@ from array import array
 from hashlib import sha256
 
 import vectors
-from sil import bytesil, intmath, layers, nn, rho, state, train
+from sil import bytesil, intmath, layers, nn, rho, state, train, update
 from sil.errors import FormatError, ModelError, RangeError
 
 
@@ -218,6 +218,20 @@ class TestNetwork(unittest.TestCase):
                 nn.check_sizes(sizes)
         with self.assertRaises(RangeError):
             train.Trainer((2, 2), False, 7)
+
+
+class TestUpdates(unittest.TestCase):
+    def test_taking_and_applying(self):
+        for case in vectors.load("core")["updates"]:
+            changes = array("h", case["changes"])
+            frame = bytearray(len(changes))
+            taken = update.Selector(len(changes), case["share"]).take(changes, frame)
+            self.assertEqual(vectors.tohex(frame), case["frame"])
+            self.assertEqual(list(changes), case["left"])
+            self.assertEqual(taken, len([code for code in frame if code]))
+            model = array("h", case["model"])
+            update.apply(model, frame)
+            self.assertEqual(list(model), case["after"])
 
 
 if __name__ == "__main__":

@@ -277,3 +277,23 @@ def update(
         new_biases.append(new_row.pop())
         new_rows += new_row
     return new_rows + new_biases
+
+
+def decoded(code: int) -> int:
+    """Return the weight of a code, Q12."""
+    return (DEC[code] + 2) >> 2
+
+
+def take(changes: list[int], share: int) -> tuple[list[int], list[int]]:
+    """Return (the frame of the largest changes, what is left of them); share in 1/10000."""
+    sizes = [min(abs(v), 32767) for v in changes]
+    k = max(len(changes) * share // 10000, 1)
+    chosen = [i for i in sorted(range(len(sizes)), key=lambda i: -sizes[i])[:k] if sizes[i]]
+    least = max(sorted(sizes)[-k], 1)
+    large = [abs(v) for v in changes if abs(v) >= least]
+    frame, left = [0] * len(changes), list(changes)
+    for i in chosen:
+        size = sum(large) // len(large) if share <= 2500 else sizes[i]
+        frame[i] = encode(4 * size if changes[i] > 0 else -4 * size)
+        left[i] = clamp(changes[i] - decoded(frame[i]), -32767, 32767)
+    return frame, left

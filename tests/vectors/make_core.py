@@ -90,6 +90,23 @@ def extreme_cases(rng: random.Random) -> list[dict]:
     return cases
 
 
+def update_cases(rng: random.Random) -> list[dict]:
+    """Updates sparse and dense, of small changes, ties, and the largest there are."""
+    cases = []
+    for pool in (range(-400, 401), (-3, 0, 0, 3), (-32768, -32767, 32767, 9)):
+        for share in (1, 500, 2500, 2501, 10000):
+            changes = [rng.choice(pool) for _ in range(60)]
+            frame, left = d.take(changes, share)
+            model = [rng.choice((-32767, 0, 32767, 400)) for _ in changes]
+            after = [d.clamp(m + d.decoded(c), -32767, 32767)
+                     for m, c in zip(model, frame, strict=True)]  # fmt: skip
+            cases.append({
+                "share": share, "changes": changes, "frame": hexed(frame), "left": left,
+                "model": model, "after": after,
+            })  # fmt: skip
+    return cases
+
+
 def limit_cases(rng: random.Random) -> list[dict]:
     """Models just within the limit of the largest sum, and just beyond."""
     # Two by a search over all pairs of weights and a bias: the closest below (by 382), and
@@ -126,6 +143,7 @@ def main() -> None:
         "networks": network_cases(rng),
         "extremes": extreme_cases(rng),
         "limits": limit_cases(rng),
+        "updates": update_cases(rng),
     }
     OUT.write_text(json.dumps(core, separators=(",", ":")).replace("],[", "],\n[") + "\n")
     print(f"wrote {OUT.name}, {OUT.stat().st_size} bytes")

@@ -25,6 +25,8 @@ def kth(values: ptr16, n: int, k: int, bins: ptr32) -> int:
             v = ((values[i] & 0xFFFF) ^ 0x8000) - 0x8000
             if v < 0:
                 v = -v
+                if v > 32767:  # -32768 counts as -32767: it is over the last bin
+                    v = 32767
             if digit == 0:
                 bins[v >> 7] = bins[v >> 7] + 1
             elif v >> 7 == high:
@@ -85,7 +87,7 @@ def take(
     i = 0
     while i < n:
         v = ((values[i] & 0xFFFF) ^ 0x8000) - 0x8000
-        if v > limit or v < -limit:
+        if v > limit or (v < -limit and limit < 32767):
             ties -= 1
         i += 1
     taken = 0
@@ -95,6 +97,8 @@ def take(
         size = v
         if v < 0:
             size = -v
+            if size > 32767:
+                size = 32767
         code = 0
         if size and (size > limit or (size == limit and ties > 0)):
             if size == limit:
