@@ -110,7 +110,7 @@ def decode(code: int) -> int:
 def literal(name: str, comment: str, raw: bytes) -> str:
     """Return `raw` as an assignment of adjacent hex literals, 24 bytes a line."""
     rows = [raw[i : i + 24] for i in range(0, len(raw), 24)]
-    lines = ["    b\"" + "".join(f"\\x{b:02x}" for b in row) + '"' for row in rows]
+    lines = ['    b"' + "".join(f"\\x{b:02x}" for b in row) + '"' for row in rows]
     return f"# {comment}\n{name} = (\n" + "\n".join(lines) + "\n)\n"
 
 
