@@ -20,25 +20,22 @@ def classes(sizes: tuple[int, ...], codes: bytes, x: Bytes, signed: bool) -> Byt
     """
     nn.check(sizes, codes, signed)
     n = len(x)
-    acc = np.zeros(n * max(sizes[1:]), dtype=np.int32)
-    below = np.ascontiguousarray(x).view(np.uint8).reshape(-1)
+    acc = array("i", bytes(4 * n * max(sizes[1:])))
+    below: bytes | bytearray = x.tobytes()
+    dec = tables.dec()
     fa, sign = nn.input_bits(signed), int(signed)
     offsets = nn.offsets(sizes)
     for i, (nin, nout) in enumerate(pairwise(sizes)):
-        dense.forward_codes(codes, offsets[i], _dec(), below, sign, n, nin, nout, fa, acc)
+        dense.forward_codes(codes, offsets[i], dec, below, sign, n, nin, nout, fa, acc)
         if i + 1 < len(offsets):
-            below = np.empty(n * nout, dtype=np.uint8)
+            below = bytearray(n * nout)
             dense.relu(acc, n * nout, 14 + fa - nn.FA_HIDDEN, below)
             fa, sign = nn.FA_HIDDEN, 0
-    answers = np.empty(n, dtype=np.uint8)
+    answers = bytearray(n)
     dense.argmax(acc, n, sizes[-1], answers)
-    return answers
+    return np.frombuffer(answers, dtype=np.uint8)
 
 
 def accuracy(sizes: tuple[int, ...], codes: bytes, x: Bytes, y: Bytes, signed: bool) -> float:
     """Return the share of rows classified as `y` says, 0..1."""
     return float(np.mean(classes(sizes, codes, x, signed) == y))
-
-
-def _dec() -> "array[int]":
-    return tables.dec()

@@ -60,8 +60,8 @@ class Driver:
             while not self._is_gone:
                 wait = self.session.tick(ticks())
                 self._drain()
-                await self._write(out)
-                await self._sleep(wait)
+                if not await self._write(out):  # what was written has started timers
+                    await self._sleep(wait)
         finally:
             reading.cancel()
             self.transport.close()
@@ -85,10 +85,13 @@ class Driver:
         while event := self.session.next_event():
             self._on_event(event)
 
-    async def _write(self, out: bytearray) -> None:
+    async def _write(self, out: bytearray) -> bool:
+        has_written = False
         while size := self.session.pull(out, len(out)):
+            has_written = True
             await self.transport.write(bytes(out[:size]))
         self._drain()
+        return has_written
 
     async def _sleep(self, wait: int) -> None:
         with suppress(TimeoutError):

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable
 from hashlib import sha256
+from typing import cast
 
 from sil import messages as m
 from sil.frame import FRAME, FROM_RESPONDER, HEADER, FrameReader, FrameWriter
@@ -91,8 +92,7 @@ class UdpServer(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the socket."""
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._socket = transport
+        self._socket = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         """Hand a datagram to its peer, or judge a stranger's."""

@@ -1,0 +1,165 @@
+"""`paebiru jsil`: look into, check, compare, pack and unpack streams (SPEC.md section 3)."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from paebiru import accel, console
+from paebiru.errors import UsageError
+from sil import jsil
+from sil.errors import SilError
+
+app = typer.Typer(help="Look into, check, compare, pack and unpack JSIL streams.")
+
+File = Annotated[Path, typer.Argument(show_default=False)]
+Files = Annotated[list[Path], typer.Argument(show_default=False)]
+MODES = {name.lower(): number for number, name in enumerate(jsil.MODE_NAMES)}
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the commands to `parent`."""
+    parent.add_typer(app, name="jsil", no_args_is_help=True)
+
+
+@app.callback()
+def _accelerate() -> None:
+    accel.install()
+
+
+@app.command()
+def info(files: Files) -> None:
+    """Say what streams hold, from their heads and lengths."""
+    table = Table()
+    for heading in ("file", "mode", "frame", "frames", "rows", "keyframes", "bytes", "of raw"):
+        table.add_column(heading, justify="left" if heading in ("file", "mode") else "right")
+    for path in files:
+        with _named(path):
+            about = jsil.info(_read(path))
+        raw = about["frame"] * about["frames"]
+        rows = "-".join(map(str, about["rows"])) or "-"
+        table.add_row(
+            path.name, about["mode"], console.size(about["frame"]), str(about["frames"]), rows,
+            str(about["keyframes"]), console.size(about["bytes"]),
+            f"{about['bytes'] / raw:.1%}" if raw else "-",
+        )  # fmt: skip
+        if about["torn"]:
+            console.err.print(f"{path}: {about['torn']} bytes behind the last whole block")
+    console.out.print(table)
+
+
+@app.command()
+def verify(files: Files) -> None:
+    """Decode streams whole; exit code 2 if one is damaged or torn."""
+    for path in files:
+        data = _read(path)
+        with _named(path):
+            frames, good = jsil.verify(data)
+        if good < len(data):
+            raise UsageError(
+                f"{path}: torn: {frames} frames are whole in the first {good} of {len(data)} bytes;"
+                f" keep them with: head -c {good} {path} > whole.jsil"
+            )
+        digest = hashlib.sha256(data).hexdigest()
+        console.out.print(f"{path}: {frames} frames, {good} bytes, sha256 {digest}", soft_wrap=True)
+
+
+@app.command()
+def diff(old: File, new: File) -> None:
+    """Say how two streams differ, frame by frame; exit code 1 if they do."""
+    frames = [list(_frames(path)) for path in (old, new)]
+    if len(frames[0][0]) != len(frames[1][0]):
+        raise UsageError(
+            f"{old} has frames of {len(frames[0][0])} bytes, {new} of {len(frames[1][0])}:"
+            " only streams (models) of the same shape can be compared"
+        )
+    changed = 0
+    for number, (a, b) in enumerate(zip(*frames, strict=False)):
+        count = sum(x != y for x, y in zip(a, b, strict=True))
+        if count:
+            changed += 1
+            console.out.print(
+                f"frame {number}: {count} of {len(a)} bytes differ ({count / len(a):.2%})"
+            )
+    more = abs(len(frames[0]) - len(frames[1]))
+    if more:
+        longer = old if len(frames[0]) > len(frames[1]) else new
+        console.out.print(f"{longer} has {more} frames more")
+    if changed or more:
+        raise typer.Exit(1)
+    console.out.print(f"the same {len(frames[0])} frames")
+
+
+@app.command()
+def pack(
+    raw: File,
+    out: File,
+    frame: Annotated[int, typer.Option(help="Bytes of a frame.")],
+    mode: Annotated[
+        str, typer.Option(help="none, xor, rotate, xorrotate or adaptive.")
+    ] = "adaptive",
+    keyframe: Annotated[int, typer.Option(help="A frame to start from every so many.")] = 0,
+) -> None:
+    """Pack a file of frames, one after another, into a stream."""
+    if mode.lower() not in MODES:
+        raise UsageError(f"--mode {mode} is unknown: take one of {', '.join(MODES)}")
+    if frame < 1:
+        raise UsageError(f"--frame {frame} is no size: give the bytes of a frame, 1 or more")
+    if keyframe < 0:
+        raise UsageError(f"--keyframe {keyframe} is no distance: give 0 for none, or more")
+    data = _read(raw)
+    if not data or len(data) % frame:
+        raise UsageError(
+            f"{raw} has {len(data)} bytes, no whole number of frames of {frame}: give its --frame"
+        )
+    frames = (data[at : at + frame] for at in range(0, len(data), frame))
+    stream = jsil.pack(frames, MODES[mode.lower()], interval=keyframe)
+    _write(out, stream)
+    console.out.print(
+        f"{out}: {len(data) // frame} frames, {len(stream)} bytes, {len(stream) / len(data):.1%}"
+        " of raw", soft_wrap=True,
+    )  # fmt: skip
+
+
+@app.command()
+def unpack(stream: File, out: File) -> None:
+    """Unpack a stream into a file of its frames, one after another."""
+    frames = list(_frames(stream))
+    _write(out, b"".join(frames))
+    console.out.print(f"{out}: {len(frames)} frames of {len(frames[0])} bytes", soft_wrap=True)
+
+
+def _frames(path: Path) -> Iterator[bytes]:
+    with _named(path):
+        yield from jsil.unpack(_read(path))
+
+
+class _named:
+    """Puts the file's name before what the core says is wrong with it."""
+
+    def __init__(self, path: Path):
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, SilError):
+            raise UsageError(f"{self._path}: {error}") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}): give a file's path") from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror}): give another") from None

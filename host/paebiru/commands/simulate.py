@@ -1,0 +1,144 @@
+"""`paebiru simulate`: a fleet of simulated boards learns together, every byte counted."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import accumulate
+from pathlib import Path
+from statistics import mean
+from typing import Annotated, cast
+
+import typer
+
+from paebiru import accel, plot
+from paebiru.commands.show import JsonLines, Outcome, Show, Terminal
+from paebiru.errors import UsageError
+from paebiru.federated import reference
+from paebiru.sim import federation
+from paebiru.sim.plan import Plan, SplitName, World, prepare
+
+TAIL = 5  # the accuracy reported is the mean of the last rounds'
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command()(simulate)
+
+
+def simulate(
+    dataset: Annotated[str, typer.Option(help="digits, vowel, air, wine or watch.")] = "digits",
+    clients: Annotated[int, typer.Option(help="How many boards.")] = 10,
+    rounds: Annotated[int, typer.Option(help="How many rounds.")] = 60,
+    local_epochs: Annotated[int, typer.Option(help="Epochs a board trains a round.")] = 1,
+    split: Annotated[str, typer.Option(help="iid, dirichlet, or natural (by speaker, …).")] = "iid",
+    alpha: Annotated[float, typer.Option(help="Of --split dirichlet: smaller, less alike.")] = 0.3,
+    share: Annotated[float, typer.Option(help="Share of the weights sent a round, 0..1.")] = 0.05,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same model.")] = 0,
+    hidden: Annotated[str, typer.Option(help="Hidden units, as 32 or 64,32.")] = "32",
+    rate: Annotated[
+        float | None, typer.Option(help="Hub's rate; by default 2 where sparse, else 1.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes; the result is the same.")] = 1,
+    out: Annotated[Path, typer.Option(help="Where the model and the plot go.")] = Path("run"),
+    no_reference: Annotated[
+        bool, typer.Option("--no-reference", help="Leave float32 FedAvg's run out.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Let a fleet of simulated boards learn from real measurements.
+
+    Every board runs the integer core that a real one runs; bytes are whole payloads as sent.
+    """
+    plan = Plan(
+        dataset, clients, rounds, local_epochs, cast(SplitName, split), alpha, share, seed,
+        _units(hidden), rate,
+    )  # fmt: skip
+    if workers < 1:
+        raise UsageError(f"--workers {workers} cannot work: give 1 or more")
+    accel.install()
+    world = prepare(plan)
+    out = _folder(out)
+    show = JsonLines() if json else Terminal(world)
+    with show, closing(federation.Federation(world, workers)) as run:
+        _run(run, show, not no_reference, out)
+
+
+def _run(run: federation.Federation, show: Show, compare: bool, out: Path) -> None:
+    """Run round by round, the reference in step; Ctrl-C keeps the rounds that are done."""
+    begun = time.perf_counter()
+    floats = _reference(run.world) if compare else None
+    ours: list[federation.Round] = []
+    theirs: list[float] = []
+    interrupted = False
+    try:
+        show.start(run.world)
+        for done in run.rounds():
+            if floats is not None:
+                theirs.append(next(floats))
+            ours.append(done)
+            show.round(done, theirs[-1] if theirs else None)
+    except KeyboardInterrupt:
+        if not ours:
+            raise
+        interrupted = True
+    model = federation.model_file(run.model(), run.world.sizes)
+    (out / "model.jsil").write_bytes(model)
+    outcome = _outcome(run.world, ours, theirs[: len(ours)], model, time.perf_counter() - begun)
+    plot.save(out / "accuracy.png", *_curves(run.world, ours, theirs), _title(run.world.plan))
+    show.done(outcome, out)
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+def _outcome(
+    world: World, ours: list[federation.Round], theirs: list[float], model: bytes, seconds: float
+) -> Outcome:
+    return Outcome(
+        accuracy=mean(r.accuracy for r in ours[-TAIL:]),
+        float32_accuracy=mean(theirs[-TAIL:]) if theirs else None,
+        bytes_up=mean(r.bytes_up for r in ours),
+        bytes_down=mean(r.bytes_down for r in ours),
+        float32_bytes=4 * world.weights,
+        rounds=len(ours),
+        seconds=seconds,
+        model_sha256=federation.model_sha256(model),
+    )
+
+
+def _reference(world: World) -> Iterator[float]:
+    """Return float32 FedAvg's accuracies: same data, boards, first model, batches and rate."""
+    plan = world.plan
+    settings = reference.Settings(plan.rounds, plan.local_epochs, seed=plan.seed)
+    first = reference.decode(world.codes)
+    return reference.fedavg(world.split, world.parts, world.sizes, first, settings)
+
+
+def _curves(
+    world: World, ours: list[federation.Round], theirs: list[float]
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]] | None]:
+    """Return (bytes a board sent and got so far, accuracy) of us and of float32."""
+    spent = accumulate(r.bytes_up + r.bytes_down for r in ours)
+    mine = [(total, r.accuracy) for total, r in zip(spent, ours, strict=True)]
+    both_ways = 8 * world.weights
+    return mine, [(both_ways * (i + 1), a) for i, a in enumerate(theirs)] or None
+
+
+def _title(plan: Plan) -> str:
+    dealt = f"dirichlet {plan.alpha:g}" if plan.split == "dirichlet" else plan.split
+    return f"{plan.dataset}, {plan.clients} boards, {dealt}, {plan.share:.3g} of the weights sent"
+
+
+def _units(text: str) -> tuple[int, ...]:
+    """Return hidden layers' units from `32` or `64,32`; an empty text is a linear model."""
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise UsageError(f"--hidden {text} is no list of units: give them as 32 or 64,32") from None
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {path} cannot be made ({error.strerror}): give a folder") from None
+    return path
