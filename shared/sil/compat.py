@@ -42,6 +42,10 @@ ptr32 = object
 # Names of argument types, for checkers (compat.pyi says what they are).
 Buf = object
 Ints = object
+Frames = object
+Unpacked = object
+Blocks = object
+About = object
 
 _TICKS_PERIOD = const(1 << 29)
 _TICKS_HALF = const(1 << 28)

@@ -1,0 +1,172 @@
+"""The head of a JSIL stream, and the check that ends each block (SPEC.md section 3)."""
+
+from .compat import const
+from .crc import Crc32
+from .errors import FormatError, RangeError
+from .guarded import MAX, put
+from .kernels import spans
+
+MAGIC = b"JSIL"
+VERSION = 1
+
+NONE = 0
+XOR = 1
+ROTATE = 2
+XOR_ROTATE = 3
+ADAPTIVE = 4
+MODE_NAMES = ("None", "Xor", "Rotate", "XorRotate", "Adaptive")
+
+# Kinds of a block: the low two bits of its first number.
+RAW = 0  # bytes as they are; needs nothing before it
+ALONE = 1  # coded, the model fresh; needs nothing before it
+GOES_ON = 2  # coded, the model kept; in mode Xor, bytes XORed with the frame before
+DELTA = 3  # coded, the model kept, every symbol against the frame before
+
+LONG = 1024  # bytes of a coded body from which the check is a CRC-32
+
+_AGREED = const(8)
+_VERSION_AT = const(4)
+_GROUPED = const(64)
+_ROWS = const(128)
+_MAX_LAYERS = const(8)
+
+
+class Head:
+    """Mode, frame size, frames a block, frames a keyframe interval, and rows of a stream.
+
+    `agreed` says that the reader has to be opened with the same `rows`, which are then not
+    written, and must be told the same expectation before each block.
+
+    Raises:
+        RangeError: a value outside of its domain.
+    """
+
+    def __init__(
+        self, mode: int = ADAPTIVE, size: int = 1, group: int = 1, interval: int = 0,
+        rows: "tuple[int, ...]" = (), agreed: bool = False,
+    ) -> None:  # fmt: skip
+        if not 0 <= mode <= ADAPTIVE:
+            raise RangeError("mode %d does not exist: modes are 0 to 4" % mode)
+        if not 1 <= size <= MAX:
+            raise RangeError("a frame has 1..%d bytes, not %d" % (MAX, size))
+        if group < 1 or size * group > MAX:
+            raise RangeError("%d frames a block make it empty or longer than %d" % (group, MAX))
+        if not 0 <= interval <= MAX or interval % group:
+            raise RangeError("keyframe interval %d is no multiple of %d frames" % (interval, group))
+        if len(rows) == 1 or len(rows) > _MAX_LAYERS or any(not 1 <= r <= MAX for r in rows):
+            raise RangeError("rows are 2..%d layer sizes, not %s" % (_MAX_LAYERS, rows))
+        self.mode = mode
+        self.size = size
+        self.group = group
+        self.interval = interval
+        self.rows = rows
+        self.agreed = agreed
+
+    def encode(self) -> bytes:
+        """Return the bytes of the head."""
+        flags = self.mode | VERSION << _VERSION_AT
+        numbers = [self.size]
+        if self.group > 1 or self.interval:
+            flags |= _GROUPED
+            numbers += [self.group, self.interval // self.group]
+        if self.agreed:
+            flags |= _AGREED
+        elif self.rows:
+            flags |= _ROWS
+            numbers += [len(self.rows)] + list(self.rows)
+        out = bytearray(4 + 4 * (len(numbers) + 1))
+        out[:4] = MAGIC
+        at = put(out, 4, flags)
+        for number in numbers:
+            at = put(out, at, number)
+        return bytes(out[:at])
+
+    def seed(self) -> int:
+        """Return what the check of a block that needs nothing before it starts from."""
+        data = self.encode()
+        crc = spans.crc16(data, 0, len(data), 0xFFFF)
+        if self.agreed:
+            hidden = bytearray(4 * len(self.rows) + 1)
+            end = 0
+            for number in self.rows:
+                end = put(hidden, end, number)
+            crc = spans.crc16(hidden, 0, end, crc)
+        return crc
+
+
+def parse(numbers: "list[int]", agreed_rows: "tuple[int, ...]") -> "Head | None":
+    """Return the head that `numbers` (all that follow the magic) make, None while some miss.
+
+    Raises:
+        FormatError: of another version, or a value outside of its domain.
+    """
+    flags = numbers[0]
+    if flags >> _VERSION_AT & 3 != VERSION or flags >= 2 * _ROWS:
+        raise FormatError(
+            "JSIL version %d: this reader knows version %d" % (flags >> _VERSION_AT & 3, VERSION)
+        )
+    at = 2
+    group, interval = 1, 0
+    rows: "tuple[int, ...]" = ()
+    if flags & _GROUPED:
+        at += 2
+        if len(numbers) >= at:
+            group, interval = numbers[at - 2], numbers[at - 2] * numbers[at - 1]
+    if flags & _ROWS:
+        at += 1
+        if len(numbers) >= at:
+            if numbers[at - 1] > _MAX_LAYERS:
+                raise FormatError("%d layers: a head names at most 8" % numbers[at - 1])
+            rows = tuple(numbers[at : at + numbers[at - 1]])
+            at += numbers[at - 1]
+    if len(numbers) < at:
+        return None
+    agreed = bool(flags & _AGREED)
+    try:
+        return Head(flags & 7, numbers[1], group, interval, agreed_rows if agreed else rows, agreed)
+    except RangeError as error:
+        raise FormatError("a damaged head: %s" % error)
+
+
+class Check:
+    """The chained check: each block's covers what the block before ended with.
+
+    Two bytes of CRC-16, which sees every error of up to three bits in a body shorter than
+    `LONG`; four of CRC-32 from there.  Allocates nothing.
+    """
+
+    def __init__(self) -> None:
+        self._crc = Crc32()
+        self._chain = bytearray(2)
+        self.sum = bytearray(4)
+
+    def start(self, seed: int) -> None:
+        """Begin a chain."""
+        self._chain[0] = seed >> 8
+        self._chain[1] = seed & 0xFF
+
+    def make(
+        self, data: bytearray, start: int, end: int, side: "bytearray | None", long: bool
+    ) -> int:
+        """Sum data[start:end] and the expectation up into `sum`; return its length."""
+        if long:
+            crc = self._crc
+            crc.reset()
+            crc.update(self._chain, 0, 2)
+            if side is not None:
+                crc.update(side, 0, len(side))
+            crc.update(data, start, end)
+            crc.store(self.sum, 0)
+            return 4
+        value = spans.crc16(self._chain, 0, 2, 0xFFFF)
+        if side is not None:
+            value = spans.crc16(side, 0, len(side), value)
+        value = spans.crc16(data, start, end, value)
+        self.sum[0] = value >> 8
+        self.sum[1] = value & 0xFF
+        return 2
+
+    def link(self) -> None:
+        """Let the next block follow the one just summed."""
+        self._chain[0] = self.sum[0]
+        self._chain[1] = self.sum[1]
