@@ -75,7 +75,7 @@ def test_training_is_the_definition_in_unbounded_integers(
 
 @given(shapes, st.booleans(), seeds)
 def test_a_seed_says_everything(sizes: tuple[int, ...], signed: bool, seed: int) -> None:
-    """Fresh weights are the definition's; a used trainer, loaded again, does what a new one does."""
+    """Fresh weights are the definition's; a used trainer, loaded anew, does what a new one does."""
     rng = random.Random(seed)
     model = nn.initial_codes(sizes, seed)
     assert list(model) == definition.initial(sizes, seed)
