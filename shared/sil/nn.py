@@ -18,7 +18,7 @@ from .kernels import codes as _codes
 from .kernels import dense as _dense
 
 FA_HIDDEN = 5  # fractional bits of hidden activations
-_MAX_UNITS = 4096
+_MAX_UNITS = 1024
 _MAX_CLASSES = 64  # so that no backward sum reaches 2**30
 
 

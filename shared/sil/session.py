@@ -6,8 +6,10 @@
             at = session.feed(buf, at, n)
             while (event := session.next_event()):   # see sil.events
                 ...
-        wait = session.tick(now)                     # ms, 29 bits; call again within `wait` ms
+        wait = session.tick(now)                     # ms, 29 bits
         n = session.pull(out, room)                  # whenever the line has room
+        if n == 0:
+            sleep(wait)                              # or until bytes arrive
 
 `Session` is what both ends have in common: posts and objects.  `sil.initiator`
 and `sil.responder` begin it.  There is no clock, socket or source of randomness

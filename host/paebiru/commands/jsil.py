@@ -59,9 +59,11 @@ def verify(files: Files) -> None:
         with _named(path):
             frames, good = jsil.verify(data)
         if good < len(data):
+            keep = (
+                f"keep them with: head -c {good} {path} > whole.jsil" if frames else "none is whole"
+            )
             raise UsageError(
-                f"{path}: torn: {frames} frames are whole in the first {good} of {len(data)} bytes;"
-                f" keep them with: head -c {good} {path} > whole.jsil"
+                f"{path}: torn behind frame {frames}, byte {good} of {len(data)}: {keep}"
             )
         digest = hashlib.sha256(data).hexdigest()
         console.out.print(f"{path}: {frames} frames, {good} bytes, sha256 {digest}", soft_wrap=True)

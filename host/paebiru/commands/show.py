@@ -138,7 +138,9 @@ class Terminal:
             *_sizes(wide, wide, outcome),
         )
         console.out.print(table)
-        console.out.print(f"model  {out / 'model.jsil'}   sha256 {outcome.model_sha256}")
+        console.out.print(
+            f"model  {out / 'model.jsil'}   sha256 {outcome.model_sha256}", soft_wrap=True
+        )
         console.out.print(f"plot   {out / 'accuracy.png'}")
 
     def _line(self, text: str) -> None:

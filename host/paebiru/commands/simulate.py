@@ -10,7 +10,7 @@ from typing import Annotated, cast
 
 import typer
 
-from paebiru import accel, plot
+from paebiru import accel
 from paebiru.commands.show import JsonLines, Outcome, Show, Terminal
 from paebiru.errors import UsageError
 from paebiru.federated import reference
@@ -84,6 +84,8 @@ def _run(run: federation.Federation, show: Show, compare: bool, out: Path) -> No
     model = federation.model_file(run.model(), run.world.sizes)
     (out / "model.jsil").write_bytes(model)
     outcome = _outcome(run.world, ours, theirs[: len(ours)], model, time.perf_counter() - begun)
+    from paebiru import plot  # matplotlib takes a second to load: not before the first round
+
     plot.save(out / "accuracy.png", *_curves(run.world, ours, theirs), _title(run.world.plan))
     show.done(outcome, out)
     if interrupted:
