@@ -48,7 +48,7 @@ class Payload:
         encoder.finish()
         return encoder.pull(out, 0, len(out))
 
-    def decode(self, payload: Buf, frame: "bytearray | memoryview") -> None:
+    def decode(self, payload: Buf, frame: bytearray) -> None:
         """Write the frame of a payload to `frame`, a byte a weight.
 
         Raises:

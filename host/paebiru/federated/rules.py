@@ -36,7 +36,8 @@ def fedavg_aggregate(updates: Int64, samples: Int64) -> Int64:
     Shapes: updates [clients, weights], samples [clients]; their products stay under 2**62.
     """
     total = int(samples.sum())
-    return (2 * (samples @ updates) + total) // (2 * total)
+    mean: Int64 = (2 * (samples @ updates) + total) // (2 * total)
+    return mean
 
 
 def model_average(models: Codes, fine: int = 4096) -> Codes:
@@ -57,7 +58,8 @@ def model_average(models: Codes, fine: int = 4096) -> Codes:
 def _fine_logs(fine: int) -> Int64:
     """Return ln|w| of the 256 codes in steps of 1/fine; 0 stands for ln of zero, never summed."""
     size = np.abs(_dec()) / 2**14
-    return np.rint(np.log(np.where(size > 0, size, 1)) * fine).astype(np.int64)
+    logs: Int64 = np.rint(np.log(np.where(size > 0, size, 1)) * fine).astype(np.int64)
+    return logs
 
 
 def nibble_mean(models: Codes) -> Codes:
@@ -69,4 +71,5 @@ def nibble_mean(models: Codes) -> Codes:
     n = len(models)
     high = (2 * (models >> 4).astype(np.int64).sum(axis=0) + n) // (2 * n)
     low = (2 * (models & 15).astype(np.int64).sum(axis=0) + n) // (2 * n)
-    return (high << 4 | low & 15).astype(np.uint8)
+    mean: Codes = (high << 4 | low & 15).astype(np.uint8)
+    return mean

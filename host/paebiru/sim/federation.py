@@ -64,9 +64,11 @@ class Federation:
         """Take the boards' payloads into the master; return what goes down to each."""
         payload = self._payload
         payload.expect(self.master.base)
-        frames = np.empty((len(ups), len(self.world.codes)), dtype=np.uint8)
-        for row, up in zip(frames, ups, strict=True):
-            payload.decode(up, row.data)
+        frame = bytearray(self.world.weights)
+        frames = np.empty((len(ups), len(frame)), dtype=np.uint8)
+        for i, up in enumerate(ups):
+            payload.decode(up, frame)
+            frames[i] = np.frombuffer(frame, dtype=np.uint8)
         self.master.absorb(frames, self._samples)
         frame = self.master.release()
         return bytes(self._out[: payload.encode(frame, self._out)])
