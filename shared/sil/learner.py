@@ -1,4 +1,4 @@
-"""A board's side of a federation: take the hub's changes, train, report one's own (SPEC.md section 5).
+"""A board's side of a federation: take the hub's changes, train, report (SPEC.md section 5).
 
 Every round: `receive` what the hub sent, `train` on local samples, `report` the changes
 most worth sending.  The raw samples stay where they are; only payloads travel.
