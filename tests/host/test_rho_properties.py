@@ -92,8 +92,7 @@ def test_the_terms_at_the_longest_vector() -> None:
         for a in (0, *range(16, 256, 16)):
             for b in (0, *range(16, 256, 16)):
                 for c in (1, 2, 3, n // 2):
-                    for i in range(256):
-                        counts[i] = 0
+                    counts[:] = array("i", bytes(1024))
                     counts[a] += n - c
                     counts[b] += c
                     meter.length = n
