@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
 
 from sil.compat import ticks_add
@@ -94,6 +93,8 @@ class Driver:
         return has_written
 
     async def _sleep(self, wait: int) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), max(wait, 1) / 1000)
+        # Not `asyncio.wait_for`: until Python 3.12 it can swallow a cancellation.
+        alarm = asyncio.get_running_loop().call_later(max(wait, 1) / 1000, self._wake.set)
+        await self._wake.wait()
+        alarm.cancel()
         self._wake.clear()
