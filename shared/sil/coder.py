@@ -64,7 +64,7 @@ class Coder:
         wide = max(rows) if rows else parts[0]
         self._column = array("H", bytes(4 * wide))
         self._symbols = bytearray(size * group)
-        self._table = coder_tables.table()
+        self._table = coder_tables.table(parts[2] == _BY_COLUMN)
         self._weights = coder_tables.weights()
         self._prob = array("H", bytes(2 * SLOTS))
         self._count = bytearray(SLOTS)

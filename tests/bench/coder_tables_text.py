@@ -19,7 +19,7 @@ from . import tables
 '''
 
 TAIL = '''
-_made: "list[array[int]]" = []
+_made: "dict[bool, array[int]]" = {}
 
 
 def weights() -> "array[int]":
@@ -27,18 +27,25 @@ def weights() -> "array[int]":
     return array("h", _WEIGHTS)
 
 
-def table() -> "array[int]":
-    """Return the table of kernels.entropy (its head says what is where), made at first use."""
-    if not _made:
+def table(states: bool) -> "array[int]":
+    """Return the table of kernels.entropy (its head says what is where), made at first use.
+
+    Its symbols are for bytes that are `states`, or else weights.
+    """
+    made = _made.get(states)
+    if made is None:
         made = array("H", bytes(2 * 1921))
         _logistic(made)
         _inverse(made)
         for i in range(128):
             made[1025 + i] = 32768 // (2 * i + 3)  # 1 / (i + 1.5), Q14
         _density(made)
-        _symbols(made)
-        _made.append(made)
-    return _made[0]
+        if states:
+            _nibbles(made)
+        else:
+            _ranks(made)
+        _made[states] = made
+    return made
 
 
 def _logistic(made: "array[int]") -> None:
@@ -79,7 +86,15 @@ def _density(made: "array[int]") -> None:
         made[1153 + i] = k
 
 
-def _symbols(made: "array[int]") -> None:
+def _nibbles(made: "array[int]") -> None:
+    """Fill in the symbol of each byte and back: theta's high bit, rho, theta's other bits."""
+    for code in range(256):
+        symbol = (code & 8) << 4 | (code & 0xF0) >> 1 | (code & 7)
+        made[1409 + code] = symbol
+        made[1665 + symbol] = code
+
+
+def _ranks(made: "array[int]") -> None:
     """Fill in the symbol of each byte and back: rank by weight, sign in bit 7.
 
     The codes 0x01..0x0F, which decode to zero as NULL does, come last.

@@ -5,9 +5,9 @@ probabilities (*contexts*), a small mixer weighs them, a range coder writes or r
 bit, and all that took part learns from it.  Encoder and decoder are one function because
 every difference between them would be a wrong frame.
 
-An element is a *symbol*: 0 for NULL; else the sign of its weight in bit 7 and its rank
-by magnitude, 1..127, below.  Its decisions: is it non-zero; the sign; four bits of rank
-(the bucket); three bits within the bucket.
+An element is a *symbol*: 0 for NULL; else, of a weight, the sign in bit 7 and below the
+rank by magnitude, 1..127; of a state's byte the high bit of theta, then rho, then the
+rest.  Its decisions: is it non-zero; the sign; four bits of rank (the bucket); the rest.
 
     words of `st` (int32)                      offsets in `tab` (uint16)
     0 place in `io`, 1 end of its room            0 logistic function, 257 points
@@ -141,7 +141,8 @@ def code(
         elif phase == 2:
             y = 1 + ((base & 127) >> 3) if base & 127 else 0
             st[_SLOT] = _BUCKET + group * 16
-            st[_SLOT + 1] = _BUCKET + 256 + (size >> 3) * 16
+            x = (last & 127) if kind == 16 else size
+            st[_SLOT + 1] = _BUCKET + 256 + (x >> 3) * 16
             st[_SLOT + 2] = _BUCKET + 512 + (((above & 127) + 7) >> 3) * 16
             st[_SLOT + 3] = _BUCKET + 784 + y * 16
             st[_SLOT + 4] = _BUCKET + 1056
