@@ -26,6 +26,7 @@ class Outbox:
         self.base = 0  # the oldest post's number
         self.next = 0  # the number that the next post will get
         self.sent = 0  # the number that goes out next
+        self._highest = 0  # the number that has never gone out yet
         self._ring = bytearray(size)
         self._head = 0  # where the oldest entry begins
         self._used = 0
@@ -61,7 +62,7 @@ class Outbox:
 
     def put_state(self, buf: "bytes | bytearray", at: int) -> bool:
         """Queue the state at ``buf[at:at + 16]``, in the last post if that has not left yet."""
-        if self.has_unsent() and self._get(self._last + 2) == m.STATES:
+        if self._highest != self.next and self._get(self._last + 2) == m.STATES:
             size = self._size(self._last) + m.STATE
             if size <= m.MAX_POST and self._used + m.STATE <= len(self._ring):
                 self._set(self._last, size & 0xFF)
@@ -82,15 +83,22 @@ class Outbox:
         wire.copy(self._ring, start, start + first, out, at + HEAD)
         wire.copy(self._ring, 0, size - first, out, at + HEAD + first)
         self._cursor += _ENTRY + size
+        if self.sent == self._highest:
+            self._highest = (self._highest + 1) & 0xFFFF
         self.sent = (self.sent + 1) & 0xFFFF
         return HEAD + size
 
     def acknowledge(self, expected: int) -> bool:
-        """Forget the posts before ``expected``; False if that number makes no sense."""
+        """Forget the posts before ``expected``; False if one of them was never sent."""
         count = (expected - self.base) & 0xFFFF
-        if count > (self.sent - self.base) & 0xFFFF:
+        if count >= 0x8000:
+            return True  # overtaken by a later acknowledgement
+        if count > (self._highest - self.base) & 0xFFFF:
             return False
         while count:
+            if self.sent == self.base:  # it was about to be sent again
+                self.sent = (self.sent + 1) & 0xFFFF
+                self._cursor += _ENTRY + self._size(0)
             step = _ENTRY + self._size(0)
             self._head = (self._head + step) % len(self._ring)
             self._used -= step
@@ -133,8 +141,6 @@ class Outbox:
     def resume(self, stream: int, expected: int) -> None:
         """Start a session with a peer that expects this number of that stream."""
         if stream == self.stream:
-            self.sent = self.next
-            self._cursor = self._used
             self.acknowledge(expected)
         self._gap = -1
         self._silences = 0

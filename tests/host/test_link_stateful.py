@@ -19,12 +19,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from paebiru.testing import DEVICE, Faults, LossyLink, SessionPair
+from paebiru.testing import DEVICE, Faults, LossyLink, Peer, SessionPair
 from sil.crc import Crc32
 from sil.handshake import Identity
 from sil.initiator import Initiator
 from sil.kernels import wire
-from sil.messages import E_BUSY
+from sil.messages import E_BUSY, STATES
 from sil.outgoing import IDLE
 from sil.posts import Inbox, Outbox
 from sil.responder import Responder
@@ -58,6 +58,16 @@ def repaired(frame: bytes) -> bytes:
     return bytes(out[: end + 1])
 
 
+def told(peer: Peer) -> list[bytes]:
+    """Return the posts that are not states."""
+    return [body for kind, body in peer.posts if kind != STATES]
+
+
+def told_states(peer: Peer) -> bytes:
+    """Return the states, one after the other."""
+    return b"".join(body for kind, body in peer.posts if kind == STATES)
+
+
 class Tap(LossyLink):
     """A line on which an attacker listens."""
 
@@ -87,6 +97,7 @@ class Link(RuleBasedStateMachine):
         self.attacked = False
         self.said_up: list[bytes] = []
         self.said_down: list[bytes] = []
+        self.states = b""
         self.offered: dict[str, list[bytes]] = {"board": [], "hub": []}
 
     # -- what applications do
@@ -96,6 +107,13 @@ class Link(RuleBasedStateMachine):
         for body in bodies:
             if self.pair.board.session.send(16, body, 0, len(body)):
                 self.said_up.append(body)
+
+    @rule(count=st.integers(1, 9))
+    def board_sends_states(self, count: int) -> None:
+        for _ in range(count):
+            state = self.random.randbytes(16)
+            if self.pair.board.session.send_state(state, 0):
+                self.states += state
 
     @rule(bodies=st.lists(st.binary(max_size=300), min_size=1, max_size=9))
     def hub_posts(self, bodies: list[bytes]) -> None:
@@ -157,6 +175,7 @@ class Link(RuleBasedStateMachine):
         self.check_posts()
         self.boot += 1
         self.said_up = []
+        self.states = b""
         self.pair.hub.posts.clear()
         self.forget_downs()
         self.replace_board(Outbox(self.random.randrange(1, 1 << 29)), Inbox())
@@ -232,7 +251,8 @@ class Link(RuleBasedStateMachine):
 
     @invariant()
     def check_posts(self) -> None:
-        told_hub = [body for _, body in self.pair.hub.posts]
+        told_hub = told(self.pair.hub)
+        assert self.states.startswith(told_states(self.pair.hub))
         told_board = [body for _, body in self.pair.board.posts]
         assert told_hub == self.said_up[: len(told_hub)]
         assert told_board == self.said_down[: len(told_board)]
@@ -261,7 +281,8 @@ class Link(RuleBasedStateMachine):
         board, hub = self.pair.board, self.pair.hub
         return (
             self.pair.is_up
-            and [body for _, body in hub.posts] == self.said_up
+            and told(hub) == self.said_up
+            and told_states(hub) == self.states
             and [body for _, body in board.posts] == self.said_down
             and board.session.outgoing.state == IDLE
             and hub.session.outgoing.state == IDLE
