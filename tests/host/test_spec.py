@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sil import bytesil, intmath, layers, rho
+from sil import bytesil, guarded, intmath, jsil, layers, rho
 
 SPEC = Path(__file__).parents[2] / "shared" / "SPEC.md"
 _EXAMPLE = re.compile(r"<!--\s*example\s+(?P<says>.*?)\s*-->(?P<shown>.*?)(?=<!--|\n\n|\Z)", re.S)
@@ -41,6 +41,20 @@ def rand16(seed: str) -> str:
     return " ".join(str(rand.next()) for _ in range(4))
 
 
+def guarded_number(value: str) -> str:
+    """A number in decimal."""
+    out = bytearray(4)
+    return out[: guarded.put(out, 0, int(value))].hex(" ").upper()
+
+
+def stream(mode: str, *frames: str) -> str:
+    """A mode's name, then frames in hex, each a block."""
+    number = [name.lower() for name in jsil.MODE_NAMES].index(mode)
+    made = jsil.pack([bytes.fromhex(frame) for frame in frames], number, group=1)
+    assert [frame.hex() for frame in jsil.unpack(made)] == [frame.lower() for frame in frames]
+    return made.hex(" ").upper()
+
+
 FORMS: dict[str, Callable[..., str]] = {
     "mul": binary(bytesil.mul),
     "div": binary(bytesil.div),
@@ -48,6 +62,8 @@ FORMS: dict[str, Callable[..., str]] = {
     "dec": lambda code: str(bytesil.decode(int(code, 16))),
     "enc": lambda value: byte(bytesil.encode(int(value))),
     "config": config,
+    "guarded": guarded_number,
+    "jsil": stream,
     "rand16": rand16,
     "rho": lambda vector: str(rho.rho_sil(bytes.fromhex(vector))),
 }
