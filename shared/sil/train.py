@@ -1,5 +1,8 @@
 """Local training of a network in integers: minibatch SGD on int16 masters (SPEC.md section 6).
 
+Every step looks at the network that will infer: the masters as their codes give them back
+(a straight-through estimator, Bengio et al. 2013), and moves the masters.
+
 The same bytes in, the same seed: the same masters out, on every interpreter.
 """
 
@@ -16,7 +19,7 @@ from .kernels import dense as _dense
 class Trainer:
     """SGD with softmax cross-entropy over masters (int16 Q12), which it owns.
 
-    Memory: 2 bytes a weight, and for a batch of 2**lb samples 3 bytes a hidden unit,
+    Memory: 4 bytes a weight, and for a batch of 2**lb samples 3 bytes a hidden unit,
     4 a unit of the widest layer and 2 a class.
 
     Args:
@@ -37,6 +40,9 @@ class Trainer:
         self.lb = lb
         self.lrs = lrs
         self.masters = array("h", bytes(2 * self.weights))
+        self._weights = array("h", self.masters)  # the masters, through their codes
+        self._limits = tables.thresholds()
+        self._levels = tables.levels()
         self._at = nn.offsets(sizes)
         batch = 1 << lb
         self._acc = array("i", bytes(4 * batch * max(sizes[1:])))
@@ -84,6 +90,7 @@ class Trainer:
 
     def _step(self, x: Buf, y: Buf, order: Ints, first: int, n: int) -> int:
         """Take one minibatch: forward, error, backward, then the updates."""
+        _codes.project16(self.masters, self.weights, self._limits, self._levels, self._weights)
         self._forward(x, order, first, n)
         last = len(self._at) - 1
         classes = self.sizes[-1]
@@ -106,8 +113,8 @@ class Trainer:
         while True:
             nin = self.sizes[i]
             nout = self.sizes[i + 1]
-            _dense.forward_masters(
-                self.masters, self._at[i], below, order, first, signed, n, nin, nout, fa, self._acc
+            _dense.forward_weights(
+                self._weights, self._at[i], below, order, first, signed, n, nin, nout, fa, self._acc
             )
             if i == len(self._hidden):
                 return
@@ -126,7 +133,7 @@ class Trainer:
         while nout > 64 << ps:
             ps += 1
         _dense.backward(
-            self.masters, self._at[i], self._errors[i], n, self.sizes[i], nout, ps,
+            self._weights, self._at[i], self._errors[i], n, self.sizes[i], nout, ps,
             self._hidden[i - 1], self._errors[i - 1],
         )  # fmt: skip
 

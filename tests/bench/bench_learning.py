@@ -31,6 +31,7 @@ CASES = {
     "air, next year": Plan("air", split="natural", rounds=30),
     "digits 64-512-32-10, IID": Plan("digits", hidden=(512, 32), rounds=40),
 }
+LONG = ("air, next year", "digits 64-512-32-10, IID")
 # Shares chosen for the byte goals: whole payloads of at most 110 and 55 bytes.
 GOALS: dict[str, dict[str, float | None]] = {
     "digits, IID": {"1.8 %": 0.018},
@@ -95,14 +96,15 @@ def row_of(case: str, name: str, runs: list[Run], base: list[float]) -> Row:
 def main() -> None:
     """Run every case and write results/learning.json."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=10, help="of the long cases, half")
     parser.add_argument("--case", choices=CASES, action="append")
     args = parser.parse_args()
     rows: list[Row] = []
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         for case in args.case or CASES:
             try:
-                some = rows_of(pool, case, CASES[case], args.seeds)
+                seeds = args.seeds // 2 if case in LONG else args.seeds
+                some = rows_of(pool, case, CASES[case], seeds)
             except UsageError as error:
                 print(f"skipped {case}: {error}")
                 continue

@@ -100,7 +100,7 @@ def test_forward_over_the_largest_masters(nin: int, signed: bool) -> None:
         masters[nin + nin * 3 // 4 : 2 * nin] = array("h", [-sign * MOST] * (nin - nin * 3 // 4))
         acc = array("i", [0, 0])
         x = bytes(nin) + bytes([low] * nin)
-        checked(dense.forward_masters)(
+        checked(dense.forward_weights)(
             masters, 0, x, array("H", [9, 1]), 1, int(signed), 1, nin, 2, fa, acc
         )
         layers = definition.split(list(masters), (nin, 2))

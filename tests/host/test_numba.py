@@ -60,7 +60,7 @@ def forward_codes(rng: random.Random) -> list[Any]:
     return [model, w0, tables.dec(), x, signed, n, nin, nout, fa, sums(rng, n * nout)]
 
 
-def forward_masters(rng: random.Random) -> list[Any]:
+def forward_weights(rng: random.Random) -> list[Any]:
     w0, signed, n, nin, nout, fa = layer(rng)
     masters = shorts(rng, w0 + (nin + 1) * nout)
     order = array("H", rng.sample(range(12), 11))
@@ -129,7 +129,7 @@ def adding(rng: random.Random) -> list[Any]:
 
 DRAW: dict[str, Callable[[random.Random], list[Any]]] = {
     "dense.forward_codes": forward_codes,
-    "dense.forward_masters": forward_masters,
+    "dense.forward_weights": forward_weights,
     "dense.relu": lambda rng: [sums(rng, 99), 99, rng.choice((12, 14, 15, 17)), bytearray(99)],
     "dense.argmax": lambda rng: [sums(rng, 60), 6, 10, bytearray(6)],
     "dense.softmax_error": softmax_error,

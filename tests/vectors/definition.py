@@ -232,8 +232,8 @@ def step(
     masters: list[int], sizes: tuple[int, ...], batch: list[tuple[list[int], int]], signed: bool,
     lb: int, lrs: int, rand: Rand,
 ) -> list[int]:  # fmt: skip
-    """Return the masters after one minibatch."""
-    layers = split(masters, sizes)
+    """Return the masters after one minibatch: errors by the weights' codes, steps on the masters."""
+    layers = split([seen_as(m) for m in masters], sizes)
     bits = [5 if signed or i else 8 for i in range(len(layers))]
     seen = []
     for x, label in batch:
@@ -243,9 +243,14 @@ def step(
             deltas.insert(0, backward(layers[i][0], deltas[0], inputs[i]))
         seen.append((inputs, deltas))
     out: list[int] = []
-    for i, (rows, biases) in enumerate(layers):
+    for i, (rows, biases) in enumerate(split(masters, sizes)):
         out += update(rows, biases, [(a[i], d[i]) for a, d in seen], bits[i], lb + lrs, rand.next())
     return out
+
+
+def seen_as(master: int) -> int:
+    """Return what a master's code gives back, Q12."""
+    return clamp((DEC[encode(4 * master)] + 2) >> 2, -32767, 32767)
 
 
 def backward(rows: list[list[int]], delta: list[int], hidden: list[int]) -> list[int]:

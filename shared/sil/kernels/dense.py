@@ -36,8 +36,8 @@ def forward_codes(
     return 0
 
 
-def forward_masters(
-    masters: ptr16, w0: int, x: ptr8, order: ptr16, first: int, signed: int, n: int, nin: int,
+def forward_weights(
+    weights: ptr16, w0: int, x: ptr8, order: ptr16, first: int, signed: int, n: int, nin: int,
     nout: int, fa: int, acc: ptr32,
 ) -> int:  # fmt: skip
     """Write acc[n][nout], Q(12 + fa), from int16 Q12 weights; row i is x[order[first + i]].
@@ -51,7 +51,7 @@ def forward_masters(
         w = w0
         o = 0
         while o < nout:
-            a = ((masters[w0 + nin * nout + o] & 0xFFFF) ^ 0x8000) - 0x8000
+            a = ((weights[w0 + nin * nout + o] & 0xFFFF) ^ 0x8000) - 0x8000
             a = a << fa
             at = (order[first + i] & 0xFFFF) * nin
             end = w + nin
@@ -60,7 +60,7 @@ def forward_masters(
                 if stop > end:
                     stop = end
                 while w < stop:
-                    m = ((masters[w] & 0xFFFF) ^ 0x8000) - 0x8000
+                    m = ((weights[w] & 0xFFFF) ^ 0x8000) - 0x8000
                     a += m * (((x[at] & 0xFF) ^ flip) - flip)
                     at += 1
                     w += 1
@@ -159,7 +159,7 @@ def softmax_error(
 
 
 def backward(
-    masters: ptr16, w0: int, err: ptr16, n: int, nin: int, nout: int, ps: int, h: ptr8,
+    weights: ptr16, w0: int, err: ptr16, n: int, nin: int, nout: int, ps: int, h: ptr8,
     below: ptr16,
 ) -> int:  # fmt: skip
     """Write below[n][nin], Q12: the errors of the layer under this one, 0 where its ReLU was off.
@@ -178,7 +178,7 @@ def backward(
                 at = i * nout
                 end = at + nout
                 while at < end:
-                    m = ((masters[w] & 0xFFFF) ^ 0x8000) - 0x8000
+                    m = ((weights[w] & 0xFFFF) ^ 0x8000) - 0x8000
                     d = ((err[at] & 0xFFFF) ^ 0x8000) - 0x8000
                     e += (m >> 4) * (d >> ps)
                     w += nin
