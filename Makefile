@@ -26,7 +26,7 @@ help: ## list the commands
 setup: $(DEV) $(PROJECT) $(COMPILED) $(WASM) ## install everything that the commands below use
 
 demo: $(PROJECT) $(COMPILED) ## ten simulated boards learn to read handwritten digits
-	$(VENV)/bin/paebiru simulate --dataset digits
+	$(VENV)/bin/paebiru simulate --dataset digits --out build/demo
 
 test: setup lint $(AIR) ## everything that CI runs
 	$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)

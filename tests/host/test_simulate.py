@@ -15,16 +15,17 @@ SHORT = ["simulate", "--rounds", "3", "--clients", "4", "--hidden", "8"]
 PATIENCE_S = 300
 
 
-def environment() -> dict[str, str]:
+def environment(**more: str) -> dict[str, str]:
     paths = [str(ROOT / "shared"), str(ROOT / "host")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "200"}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "200", **more}
 
 
-def paebiru(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def paebiru(*args: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the command; `more` is set in its environment."""
     return subprocess.run(
         [sys.executable, "-m", "paebiru.cli", *args],
         cwd=cwd,
-        env=environment(),
+        env=environment(**more),
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
@@ -38,9 +39,9 @@ def events(*args: str, cwd: Path) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def refused(*args: str, cwd: Path) -> str:
+def refused(*args: str, cwd: Path, **more: str) -> str:
     """Return the one line that a wrong input is answered with."""
-    done = paebiru(*args, cwd=cwd)
+    done = paebiru(*args, cwd=cwd, **more)
     assert done.returncode == 2, (done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     lines = done.stderr.strip().splitlines()

@@ -232,7 +232,7 @@ def step(
     masters: list[int], sizes: tuple[int, ...], batch: list[tuple[list[int], int]], signed: bool,
     lb: int, lrs: int, rand: Rand,
 ) -> list[int]:  # fmt: skip
-    """Return the masters after one minibatch: errors by the weights' codes, steps on the masters."""
+    """Return the masters after one minibatch: errors by their codes, steps on the masters."""
     layers = split([seen_as(m) for m in masters], sizes)
     bits = [5 if signed or i else 8 for i in range(len(layers))]
     seen = []
