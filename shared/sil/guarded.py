@@ -12,7 +12,7 @@ are no such bytes.
 from .compat import Buf, const
 from .errors import FormatError
 
-MAX = 0x3FFFFF
+MAX = 0xFFFFFF
 
 _SHIFT_END = const(24)
 

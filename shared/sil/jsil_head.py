@@ -3,7 +3,7 @@
 from .compat import const
 from .crc import Crc32
 from .errors import FormatError, RangeError
-from .guarded import MAX, put
+from .guarded import put
 from .kernels import spans
 
 MAGIC = b"JSIL"
@@ -22,6 +22,7 @@ ALONE = 1  # coded, the model fresh; needs nothing before it
 GOES_ON = 2  # coded, the model kept; in mode Xor, bytes XORed with the frame before
 DELTA = 3  # coded, the model kept, every symbol against the frame before
 
+MAX_SIZE = 0x3FFFFF  # of a block, so that a kind fits beside its length in a guarded number
 LONG = 1024  # bytes of a coded body from which the check is a CRC-32
 
 _AGREED = const(8)
@@ -47,13 +48,13 @@ class Head:
     ) -> None:  # fmt: skip
         if not 0 <= mode <= ADAPTIVE:
             raise RangeError("mode %d does not exist: modes are 0 to 4" % mode)
-        if not 1 <= size <= MAX:
-            raise RangeError("a frame has 1..%d bytes, not %d" % (MAX, size))
-        if group < 1 or size * group > MAX:
-            raise RangeError("%d frames a block make it empty or longer than %d" % (group, MAX))
-        if not 0 <= interval <= MAX or interval % group:
+        if not 1 <= size <= MAX_SIZE:
+            raise RangeError("a frame has 1..%d bytes, not %d" % (MAX_SIZE, size))
+        if group < 1 or size * group > MAX_SIZE:
+            raise RangeError("%d frames a block make it empty or above %d" % (group, MAX_SIZE))
+        if not 0 <= interval <= MAX_SIZE or interval % group:
             raise RangeError("keyframe interval %d is no multiple of %d frames" % (interval, group))
-        if len(rows) == 1 or len(rows) > _MAX_LAYERS or any(not 1 <= r <= MAX for r in rows):
+        if len(rows) == 1 or len(rows) > _MAX_LAYERS or any(not 1 <= r <= MAX_SIZE for r in rows):
             raise RangeError("rows are 2..%d layer sizes, not %s" % (_MAX_LAYERS, rows))
         self.mode = mode
         self.size = size

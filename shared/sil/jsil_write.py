@@ -18,6 +18,7 @@ from .jsil_head import (
 )  # fmt: skip
 from .kernels import spans
 
+_SLACK = const(8)  # room behind a body: zeros that the coder takes back, and the check
 _ROOM = const(8)  # bytes for what stands before a body: its length, its count of frames
 
 
@@ -62,7 +63,7 @@ class Encoder:
         self._name = self.head.encode()
         self._first = b"" if resume else self._name  # what has to go before the next block
         self._body = len(self._name) + _ROOM  # where bodies begin in _out
-        self._out = bytearray(self._body + self._block + 4)
+        self._out = bytearray(self._body + self._block + _SLACK)
         self._from = 0
         self._to = 0
         self._before = bytearray(_ROOM)
@@ -183,14 +184,14 @@ class Encoder:
     def _encode(self, coder: Coder, out: bytearray, at: int, n: int) -> int:
         size = self.head.size
         delta = 1 if self._kind == DELTA else 0
-        return coder.encode(self._raw, size, n, delta, self._side, out, at, at + n)
+        return coder.encode(self._raw, size, n, delta, self._side, out, at, at + n + _SLACK)
 
     def _shorter(self, coder: Coder, n: int) -> int:
         """Code against the frame before and without it; keep the shorter, and what it learned."""
         spare = self._spare
         if spare is None:
             spare = Coder(self.head.size, self.head.group, self.head.rows)
-            self._trial = bytearray(self._block)
+            self._trial = bytearray(self._block + _SLACK)
         spare.copy(coder)
         self._kind = DELTA
         end = self._encode(coder, self._out, self._body, n)
