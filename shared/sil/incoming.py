@@ -33,6 +33,7 @@ class IncomingObject:
         self._flags = bytearray(self._width)  # which units beyond the cumulative one are here
         self._consumed = 0  # bytes
         self._cumulative = 0  # units in order
+        self._told = -1  # the cumulative unit of the last SACK
         self._highest = 0  # no unit from here on has come
 
     # -- what the offer says
@@ -182,9 +183,14 @@ class IncomingObject:
         m.put16(buf, at + m.SACK_CUMULATIVE, self._cumulative & 0xFFFF)
         buf[at + m.SACK_CUMULATIVE + 2] = self._cumulative >> 16
         m.put32(buf, at + m.SACK_NEWEST, newest)
-        m.put16(buf, at + m.SACK_CREDIT, self._credit())
-        start, end = self._cumulative, min(self._highest, self._cumulative + 8000)
-        return wire.flags_pack(self._flags, self._width, start, end, buf, at + m.SACK_BITMAP) - at
+        end = self._highest
+        if self._cumulative == self._told:  # at a gap: be short, and so get across a bad line
+            end = min(end, self._cumulative + m.SACK_REACH)
+        self._told = self._cumulative
+        cut = m.SACK_CUT if end < self._highest else 0
+        m.put16(buf, at + m.SACK_CREDIT, self._credit() | cut)
+        bits = at + m.SACK_BITMAP
+        return wire.flags_pack(self._flags, self._width, self._cumulative, end, buf, bits) - at
 
     def _credit(self) -> int:
         return self._consumed // m.UNIT + self._width - self._cumulative

@@ -55,6 +55,7 @@ UNIT = 16  # objects travel in units: offsets and chunks are multiples of it
 MAX_CHUNK = 960
 MIN_CHUNK = 48
 MAX_OBJECT = 1 << 20
+SACK_REACH = 128  # units of which a SACK tells that repeats itself: it must get across
 MAX_POST = 1008  # 63 states
 STATE = 16
 COUNTER_END = 1 << 29  # a session ends before its counter gets here
@@ -118,6 +119,7 @@ SACK_CUMULATIVE = 1
 SACK_NEWEST = 4
 SACK_CREDIT = 8
 SACK_BITMAP = 10
+SACK_CUT = 0x8000  # in the credit: units beyond the bitmap may have come as well
 
 
 def put16(buf: bytearray, at: int, value: int) -> None:

@@ -92,7 +92,7 @@ class OutgoingObject:
             return m.CANCEL
         if self.state != SENDING:
             return 0
-        end = min(self._limit, self._base + self._width, self._units)
+        end = self._end()
         self._scan = wire.marks_find(self._marks, self._width, self._scan, end, 1)
         return m.DATA if self._scan < end else 0
 
@@ -111,8 +111,7 @@ class OutgoingObject:
     def write_data(self, buf: bytearray, at: int, counter: int, now: int) -> int:
         """Write the first open units, at most a chunk of them; return the payload's size."""
         unit = self._scan
-        end = min(self._limit, self._base + self._width, self._units)
-        end = min(end, unit + self.pace.chunk // m.UNIT)
+        end = min(self._end(), unit + self.pace.chunk // m.UNIT)
         end = wire.marks_find(self._marks, self._width, unit, end, 0)
         wire.marks_set(self._marks, self._width, unit, end, 0x8000 | (counter & 0x7FFF))
         self._since = now  # as long as frames leave, a SACK of a later one tells of losses
@@ -182,30 +181,38 @@ class OutgoingObject:
         wire.marks_set(marks, width, self._base, cumulative, 0)
         self._base = cumulative
         self._scan = max(self._scan, cumulative)
-        self._limit = max(self._limit, cumulative + m.get16(buf, at + m.SACK_CREDIT))
+        credit = m.get16(buf, at + m.SACK_CREDIT)
+        self._limit = max(self._limit, cumulative + (credit & ~m.SACK_CUT))
         wire.marks_acknowledge(marks, width, cumulative, self._next, buf, at + m.SACK_BITMAP, end)
-        self._expire(newest, self._slack)
+        told = self._next
+        if credit & m.SACK_CUT:
+            told = min(told, cumulative + 8 * (end - at - m.SACK_BITMAP))
+        self._expire(told, newest, self._slack)
         self.pace.fit()
         self._heard(now)
         return True
 
-    def _expire(self, newest: int, slack: int) -> None:
-        """Open again what left ``slack`` frames or more before ``newest``."""
-        lost = wire.marks_expire(self._marks, self._width, self._base, self._next, newest, slack)
+    def _expire(self, end: int, newest: int, slack: int) -> None:
+        """Open the units before ``end`` again that left ``slack`` frames before ``newest``."""
+        lost = wire.marks_expire(self._marks, self._width, self._base, end, newest, slack)
         if lost:
             self._scan = self._base
             self.lost_frames += lost
             self.pace.lost(lost)
 
     def _measure(self, newest: int, now: int) -> None:
+        """Take the round trip of the frame timed, or of one after it: too long is safe."""
         if self._timed and newest >= self._timed:
-            if newest == self._timed:
-                self.pace.sample(ticks_diff(now, self._timed_at))
+            self.pace.sample(ticks_diff(now, self._timed_at))
             self._timed = 0
 
     def _heard(self, now: int) -> None:
         self._since = now
         self.pace.recover()
+
+    def _end(self) -> int:
+        """Return the unit before which credit, memory and the object's length end."""
+        return min(self._limit, self._base + self._width, self._units)
 
     def _in_flight(self) -> int:
         return self._next - self._base
@@ -215,7 +222,9 @@ class OutgoingObject:
         self._timed = 0
         self.timeouts += 1
         if self.state == SENDING and self._in_flight():
-            self._expire(self._newest_sent, 0)
+            # Far ahead of a gap much has arrived of which no SACK could tell.
+            end = min(self._next, self._base + m.SACK_REACH)
+            self._expire(end, self._newest_sent, 0)
         else:
             self._offer_due = True
         self.pace.back_off()

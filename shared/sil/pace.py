@@ -12,6 +12,8 @@ from sil.intmath import isqrt
 _RTO_START = const(500)
 _RTO_MIN = const(40)
 _RTO_MAX = const(4000)
+_LINE_SILENCES = const(3)  # doublings that a lossy line may cause
+_PEER_SILENT = const(12)  # time-outs in a row after which it is the peer
 _OVERHEAD = const(30)
 _ONE = const(8)  # losses are counted in eighths
 _CHUNK_START = const(192)  # until the first answer: whole chunks never cross a bad line
@@ -29,6 +31,7 @@ class Pace:
         self._var4 = 0  # quarters of a ms
         self._bytes = _BYTES_START
         self._losses = 1
+        self._silences = 0  # time-outs in a row
 
     def sample(self, rtt: int) -> None:
         """Take in a measured round trip in ms."""
@@ -42,15 +45,23 @@ class Pace:
         self.recover()
 
     def recover(self) -> None:
-        """Undo the doubling: the peer answers."""
-        self.rto = _RTO_START
-        if self._srtt8:
-            rto = (self._srtt8 >> 3) + max(self._var4, 10)
-            self.rto = min(max(rto, _RTO_MIN), _RTO_MAX)
+        """Wait no longer than usual: the peer answers."""
+        self._silences = 0
+        self.rto = self._usual()
 
     def back_off(self) -> None:
-        """Double the time-out after a silence."""
-        self.rto = min(2 * self.rto, _RTO_MAX)
+        """Wait longer after a silence: eightfold at most while it may be the line's losses."""
+        self._silences += 1
+        doublings = min(self._silences, _LINE_SILENCES)
+        if self._silences > _PEER_SILENT:
+            doublings = min(self._silences - _PEER_SILENT + _LINE_SILENCES, 10)
+        self.rto = min(self._usual() << doublings, _RTO_MAX)
+
+    def _usual(self) -> int:
+        if self._srtt8 == 0:
+            return _RTO_START
+        rto = (self._srtt8 >> 3) + max(self._var4, 10)
+        return min(max(rto, _RTO_MIN), _RTO_MAX)
 
     def sent(self, size: int) -> None:
         """Count bytes put at risk."""
