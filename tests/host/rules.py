@@ -45,7 +45,7 @@ def top(name: str) -> str:
 
 def core_imports(tree: ast.Module, is_compat: bool = False) -> Iterator[Problem]:
     """The core imports itself and a few modules that every board has."""
-    allowed = CORE_STDLIB | {"sil"} | ({"micropython"} if is_compat else set())
+    allowed = CORE_STDLIB | {"sil"} | ({"micropython", "cryptolib"} if is_compat else set())
     for line, name in imports(tree):
         if top(name) not in allowed:
             yield line, f"the core imports {name}"
