@@ -49,6 +49,10 @@ class Reader:
     """Takes the bytes of one number after another; allocates nothing."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew, in the middle of a number too."""
         self.value = 0
         self._shift = 0
 

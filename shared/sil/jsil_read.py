@@ -65,6 +65,7 @@ class Decoder:
         self.head = Head()  # what the stream says; before it does, of no meaning
         self.good = 0  # bytes of the stream to the end of the last whole block
         self._side: "bytearray | None" = None
+        self._number.reset()
         self._numbers: "list[int]" = []
         self._taken = 0  # bytes since then
         self._fill = 0

@@ -181,6 +181,10 @@ class TestMisuse(unittest.TestCase):
         with self.assertRaises(FormatError):
             decoder.feed(stream, 0, len(stream))
         decoder.restart()
+        decoder.feed(stream, 0, 6)
+        with self.assertRaises(FormatError):
+            decoder.feed(b"\x97\x96", 0, 2)  # amid a number
+        decoder.restart()
         self.assertEqual(decoder.feed(stream, 0, len(stream)), len(stream))
         self.assertEqual(decoder.waiting, 3)
 
