@@ -60,16 +60,21 @@ class Decoder:
         self._number = Reader()
         self.restart()
 
-    def restart(self) -> None:
-        """Get ready for another stream; the memory stays."""
-        self.head = Head()  # what the stream says; before it does, of no meaning
+    def restart(self, known: bool = False) -> None:
+        """Get ready for another stream; the memory stays.
+
+        With `known` its head is that of the stream before and is not fed again: nothing is
+        then allocated, however many streams follow each other.
+        """
+        if not known:
+            self.head = Head()  # what the stream says; before it does, of no meaning
+            self._numbers: "list[int]" = []
         self.good = 0  # bytes of the stream to the end of the last whole block
         self._side: "bytearray | None" = None
         self._number.reset()
-        self._numbers: "list[int]" = []
         self._taken = 0  # bytes since then
         self._fill = 0
-        self._state = _MAGIC
+        self._state = _LENGTH if known else _MAGIC
         self._kind = RAW
         self._frames = 0
         self._want = 0  # bytes until the block is whole

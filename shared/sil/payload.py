@@ -19,6 +19,9 @@ class Payload:
         self._weights = len(self._expectation.side)
         self._encoder = jsil.Encoder(self._weights, rows=sizes, agreed=True)
         self._decoder = jsil.Decoder(self._weights, rows=sizes)
+        # Every payload begins alike.  The decoder learns how once, and is then given the rest.
+        self._head = self._encoder.head.encode()
+        self._decoder.feed(self._head, 0, len(self._head))
 
     @property
     def limit(self) -> int:
@@ -54,10 +57,16 @@ class Payload:
         Raises:
             FormatError: the payload is damaged, cut, or of another model; `frame` is as it was.
         """
+        head = self._head
+        i = 0
+        while i < len(head):
+            if i >= len(payload) or payload[i] != head[i]:
+                raise FormatError("this is no update of a model of %d weights" % self._weights)
+            i += 1
         decoder = self._decoder
-        decoder.restart()
+        decoder.restart(True)
         decoder.expect(self._expectation.side)
-        stopped = decoder.feed(payload, 0, len(payload))
+        stopped = decoder.feed(payload, i, len(payload))
         if stopped < len(payload) or decoder.finish() or decoder.waiting != self._weights:
             raise FormatError("an update is one whole frame of %d weights" % self._weights)
         decoder.pull(frame, 0, self._weights)
