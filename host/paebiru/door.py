@@ -11,8 +11,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from paebiru.keys import KeyStore
-from sil import messages as m
-from sil.responder import Responder
+from sil.link import messages as m
+from sil.link.responder import Responder
 
 _FIRST = 1.0  # s
 _LAST = 600.0

@@ -7,8 +7,8 @@ is written, read back and compared before the hub's store takes the key.
 from paebiru.errors import UsageError
 from paebiru.keys import KeyStore
 from paebiru.rawrepl import RawRepl
-from sil.keys import DeviceKey
-from sil.messages import DEVICE_SIZE
+from sil.link.keys import DeviceKey
+from sil.link.messages import DEVICE_SIZE
 
 # ESP32 boards keep the key in NVS, which survives a new file system; others in a file.
 _KEEP = """

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paebiru.errors import UsageError
-from sil.keys import SALT_SIZE, SECRET_SIZE, DeviceKey
-from sil.messages import DEVICE_SIZE
+from sil.link.keys import SALT_SIZE, SECRET_SIZE, DeviceKey
+from sil.link.messages import DEVICE_SIZE
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS devices (

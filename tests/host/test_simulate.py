@@ -110,6 +110,26 @@ def test_wrong_input_is_one_line_that_names_the_way_out(name: str, tmp_path: Pat
     assert way_out in refused("simulate", *args, cwd=tmp_path)
 
 
+def test_a_model_can_be_gone_on_from(tmp_path: Path) -> None:
+    first = events(*SHORT, "--no-reference", cwd=tmp_path)
+    more = events(*SHORT, "--no-reference", "--start", "run/model.jsil", cwd=tmp_path)
+    assert more[1]["accuracy"] > first[1]["accuracy"]
+    size = (tmp_path / "run" / "model.jsil").stat().st_size
+    assert more[1]["bytes_down"] > size * 0.9 > more[2]["bytes_down"]
+
+
+def test_a_start_that_is_no_such_model_is_refused(tmp_path: Path) -> None:
+    assert paebiru(*SHORT, "--no-reference", cwd=tmp_path).returncode == 0
+    model = (tmp_path / "run" / "model.jsil").read_bytes()
+    files = {"cut": model[:-5], "text": b"digits", "flipped": model[:-9] + b"!" + model[-8:]}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+        assert name in refused(*SHORT, "--start", name, cwd=tmp_path)
+    other = refused("simulate", "--start", "run/model.jsil", cwd=tmp_path)
+    assert "64-8-10" in other and "64-32-10" in other
+    assert "cannot be read" in refused(*SHORT, "--start", "missing", cwd=tmp_path)
+
+
 def test_ctrl_c_keeps_the_rounds_that_are_done(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "paebiru.cli", "simulate", "--rounds", "100000", "--json"]
     with subprocess.Popen(

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from paebiru import console
 from paebiru.sim.federation import Round
-from paebiru.sim.plan import World
+from paebiru.sim.plan import Plan, World
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class JsonLines:
 
     def start(self, world: World) -> None:
         """Print the plan."""
-        _emit("start", weights=world.weights, sizes=world.sizes, **asdict(world.plan))
+        _emit("start", weights=world.weights, sizes=world.sizes, **_jsonable(world.plan))
 
     def round(self, done: Round, float32: float | None) -> None:
         """Print one round."""
@@ -66,6 +66,11 @@ class JsonLines:
     def done(self, outcome: Outcome, out: Path) -> None:
         """Print the outcome."""
         _emit("done", **asdict(outcome))
+
+
+def _jsonable(plan: Plan) -> dict[str, object]:
+    values = asdict(plan)
+    return {**values, "start": None if plan.start is None else str(plan.start)}
 
 
 def _emit(event: str, **values: object) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, cast
 
 import typer
 
-from paebiru import accel
+from paebiru import accel, models
 from paebiru.commands.show import JsonLines, Outcome, Show, Terminal
 from paebiru.errors import UsageError
 from paebiru.federated import reference
@@ -38,6 +38,9 @@ def simulate(
     rate: Annotated[
         float | None, typer.Option(help="Hub's rate; by default 2 where sparse, else 1.")
     ] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="A model.jsil to go on from; by default a fresh one.")
+    ] = None,
     workers: Annotated[int, typer.Option(help="Processes; the result is the same.")] = 1,
     out: Annotated[Path, typer.Option(help="Where the model and the plot go.")] = Path("run"),
     no_reference: Annotated[
@@ -51,7 +54,7 @@ def simulate(
     """
     plan = Plan(
         dataset, clients, rounds, local_epochs, cast(SplitName, split), alpha, share, seed,
-        _units(hidden), rate,
+        _units(hidden), rate, start,
     )  # fmt: skip
     if workers < 1:
         raise UsageError(f"--workers {workers} cannot work: give 1 or more")
@@ -81,7 +84,7 @@ def _run(run: federation.Federation, show: Show, compare: bool, out: Path) -> No
         if not ours:
             raise
         interrupted = True
-    model = federation.model_file(run.model(), run.world.sizes)
+    model = models.stream(run.model(), run.world.sizes)
     (out / "model.jsil").write_bytes(model)
     outcome = _outcome(run.world, ours, theirs[: len(ours)], model, time.perf_counter() - begun)
     from paebiru import plot  # matplotlib takes a second to load: not before the first round
@@ -103,7 +106,7 @@ def _outcome(
         float32_bytes=4 * world.weights,
         rounds=len(ours),
         seconds=seconds,
-        model_sha256=federation.model_sha256(model),
+        model_sha256=models.sha256(model),
     )
 
 

@@ -1,6 +1,5 @@
 """A simulated federation: real payloads between a hub's master and a fleet of boards."""
 
-import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from paebiru.federated.master import Master
 from paebiru.sim.board import SimBoard
 from paebiru.sim.plan import World
 from paebiru.sim.workers import spread
-from sil import jsil
 from sil.payload import Payload
 
 
@@ -30,8 +28,9 @@ class Round:
 class Federation:
     """One run of a plan.
 
-    The first model is drawn from the plan's seed by every end, so it does not travel; each
-    round a board sends one payload up and, when the round is closed, gets one down.
+    The first model is drawn from the plan's seed by every end, so it does not travel (one
+    that was given does, in round 1); each round a board sends one payload up and, when the
+    round is closed, gets one down.
     """
 
     def __init__(self, world: World, workers: int = 1):
@@ -56,7 +55,7 @@ class Federation:
                 number=number,
                 accuracy=accuracy,
                 bytes_up=sum(map(len, ups)) / len(ups),
-                bytes_down=float(len(down)),
+                bytes_down=float(len(down) + (self.world.given if number == 1 else 0)),
                 seconds=time.perf_counter() - begun,
             )
 
@@ -87,13 +86,3 @@ class Federation:
     def close(self) -> None:
         """End the worker processes, if any."""
         self._fleet.close()
-
-
-def model_file(codes: bytes, sizes: tuple[int, ...]) -> bytes:
-    """Return a model as a `.jsil` stream of one frame."""
-    return jsil.pack([codes], rows=sizes)
-
-
-def model_sha256(stream: bytes) -> str:
-    """Return the SHA-256 of a model's stream, as hex digits."""
-    return hashlib.sha256(stream).hexdigest()

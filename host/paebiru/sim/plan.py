@@ -1,9 +1,10 @@
 """What a simulated federation is to do, checked before anything starts."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
-from paebiru import datasets
+from paebiru import datasets, models
 from paebiru.datasets import Split
 from paebiru.errors import UsageError
 from paebiru.federated import partition
@@ -27,6 +28,7 @@ class Plan:
     seed: int = 0
     hidden: tuple[int, ...] = (32,)
     rate: float | None = None
+    start: Path | None = None
 
     def check(self) -> "Plan":
         """Return the plan itself.
@@ -73,13 +75,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class World:
-    """A plan with its data: training and test part, who holds what, the first model."""
+    """A plan with its data: training and test part, who holds what, the first model.
+
+    `given` is how many bytes that model took to send; 0 where it is drawn from the seed.
+    """
 
     plan: Plan
     split: Split
     parts: list[partition.Indices]
     sizes: tuple[int, ...]
     codes: bytes
+    given: int = 0
 
     @property
     def weights(self) -> int:
@@ -91,13 +97,17 @@ def prepare(plan: Plan) -> World:
     """Load the data, deal it to the boards and draw the first model, all by the plan's seed.
 
     Raises:
-        UsageError: the plan cannot be carried out with its data set.
+        UsageError: the plan cannot be carried out with its data set, or not from its start.
         ModelError: the network has a shape that the integer engine cannot run.
     """
     data = datasets.load(plan.check().dataset)
     split = data.split(plan.seed)
     sizes = (split.train_x.shape[1], *plan.hidden, len(data.classes))
-    return World(plan, split, _deal(plan, split), sizes, bytes(nn.initial_codes(sizes, plan.seed)))
+    parts = _deal(plan, split)
+    if plan.start is None:
+        return World(plan, split, parts, sizes, bytes(nn.initial_codes(sizes, plan.seed)))
+    codes = models.load(plan.start, sizes)
+    return World(plan, split, parts, sizes, codes, plan.start.stat().st_size)
 
 
 def _deal(plan: Plan, split: Split) -> list[partition.Indices]:

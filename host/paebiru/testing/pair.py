@@ -6,16 +6,16 @@ from random import Random
 
 from paebiru.testing.clock import VirtualClock
 from paebiru.testing.link import LossyLink
-from sil import events as ev
-from sil.frame import MAX_ENCODED
-from sil.handshake import Identity
-from sil.initiator import Initiator
-from sil.keys import DeviceKey
-from sil.offer import BytesSource, Offer
-from sil.posts import Outbox
-from sil.responder import Responder
-from sil.session import Session
-from sil.sha import digest
+from sil.link import events as ev
+from sil.link.frame import MAX_ENCODED
+from sil.link.handshake import Identity
+from sil.link.initiator import Initiator
+from sil.link.keys import DeviceKey
+from sil.link.offer import BytesSource, Offer
+from sil.link.posts import Outbox
+from sil.link.responder import Responder
+from sil.link.session import Session
+from sil.link.sha import digest
 
 DEVICE = b"board-01"
 SECRET = bytes(range(32))

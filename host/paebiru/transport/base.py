@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from sil.compat import ticks_add
-from sil.frame import MAX_ENCODED
-from sil.session import Session
+from sil.link.frame import MAX_ENCODED
+from sil.link.session import Session
 
 
 class Transport(Protocol):
@@ -33,7 +33,7 @@ def ticks() -> int:
 class Driver:
     """Runs one session over one transport until the line is gone.
 
-    ``on_event(event)`` acts on the session's events (`sil.events`), at once and
+    ``on_event(event)`` acts on the session's events (`sil.link.events`), at once and
     without waiting.  After calling `send`, `offer` and the like from outside, call
     `wake`.
     """

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import cast
 
-from sil import messages as m
-from sil.frame import FRAME, FROM_RESPONDER, HEADER, FrameReader, FrameWriter
+from sil.link import messages as m
+from sil.link.frame import FRAME, FROM_RESPONDER, HEADER, FrameReader, FrameWriter
 
 Address = tuple[str, int]
 _SLOT = 30  # s for which a cookie is baked; the one before is taken as well

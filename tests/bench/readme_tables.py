@@ -1,0 +1,99 @@
+"""Write the README's tables from results/*.json, so that it quotes what benchmarks printed.
+
+python tests/bench/readme_tables.py     # after `make bench`, which ends with it
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+README = HERE.parents[1] / "README.md"
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    """Return the rows of results/<name>.json."""
+    return json.loads((HERE / "results" / f"{name}.json").read_text())["rows"]
+
+
+def table(heads: Iterable[str], body: Iterable[Iterable[object]]) -> str:
+    """Return a Markdown table; its first column is text, the others numbers."""
+    heads = list(heads)
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *body]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def learning() -> str:
+    """Return accuracies and bytes of a board and round."""
+    body = [
+        (
+            f"{r['data']}: {r['sent']}",
+            f"{r['accuracy']:.2f} ± {r['sd']:.2f}",
+            "" if r["sent"].startswith("float32") else f"{r['to_float32']:+.2f} ± {r['se']:.2f}",
+            f"{r['bytes_up']:,.0f}",
+            f"{r['bytes_down']:,.0f}",
+            r["seeds"],
+        )
+        for r in rows("learning")
+    ]
+    heads = (
+        "data: share of weights sent",
+        "accuracy %",
+        "to float32, pt",
+        "B up",
+        "B down",
+        "seeds",
+    )
+    return table(heads, body)
+
+
+def streams() -> str:
+    """Return JSIL beside general compressors."""
+    body = [
+        (
+            r["stream"], f"{r['raw']:,}", f"**{r['jsil']:,.0f}**", f"{r['brotli_11']:,.0f}",
+            f"{r['zstd_19']:,.0f}", f"{r['zlib_9']:,.0f}", f"{r['order_0']:,.0f}",
+        )
+        for r in rows("jsil")
+    ]  # fmt: skip
+    return table(
+        ("stream, bytes", "raw", "JSIL", "brotli-11", "zstd-19", "zlib-9", "order-0"), body
+    )
+
+
+def rules() -> str:
+    """Return the three ideas of aggregation."""
+    found = rows("aggregate")
+    cases = [key for key in found[0] if key != "rule" and not key.startswith("sd ")]
+    body = [(r["rule"], *(f"{r[c]:.1f} ± {r[f'sd {c}']:.1f}" for c in cases)) for r in found]
+    return table(("rule, accuracy % on digits", *cases), body)
+
+
+def fleet() -> str:
+    """Return the time of a round of 1000 boards."""
+    body = [(r["boards"], r["processes"], f"{r['round_s']:.2f} s") for r in rows("fleet")]
+    return table(("boards", "processes", "one round"), body)
+
+
+TABLES = {"learning": learning, "streams": streams, "rules": rules, "fleet": fleet}
+
+
+def filled(text: str) -> str:
+    """Return the README's text with each table between its marks renewed."""
+    for name, make in TABLES.items():
+        begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
+        before, rest = text.split(begin)
+        _, after = rest.split(end)
+        text = before + begin + make() + end + after
+    return text
+
+
+def main() -> None:
+    """Renew the README's tables."""
+    README.write_text(filled(README.read_text()))
+    print(f"wrote the tables of {README.name}")
+
+
+if __name__ == "__main__":
+    main()
