@@ -3,8 +3,8 @@
 Every round: `receive` what the hub sent, `train` on local samples, `report` the changes
 most worth sending.  The raw samples stay where they are; only payloads travel.
 
-Memory for n weights: 11n bytes (model, residual, masters and what they infer as, of 2; first
-model, frame and expectation of 1), the trainer's batch and the stream's coder.
+Memory for n weights: 12n bytes (model, residual, masters and what they infer as, of 2; first
+model, codes, frame and expectation of 1), the trainer's batch and the stream's coder.
 """
 
 from array import array

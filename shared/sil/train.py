@@ -19,7 +19,7 @@ from .kernels import dense as _dense
 class Trainer:
     """SGD with softmax cross-entropy over masters (int16 Q12), which it owns.
 
-    Memory: 4 bytes a weight, and for a batch of 2**lb samples 3 bytes a hidden unit,
+    Memory: 5 bytes a weight, and for a batch of 2**lb samples 3 bytes a hidden unit,
     4 a unit of the widest layer and 2 a class.
 
     Args:
@@ -40,9 +40,11 @@ class Trainer:
         self.lb = lb
         self.lrs = lrs
         self.masters = array("h", bytes(2 * self.weights))
+        self.codes = bytearray(self.weights)
         self._weights = array("h", self.masters)  # the masters, through their codes
         self._limits = tables.thresholds()
-        self._levels = tables.levels()
+        self._level_codes = tables.level_codes()
+        self._dec = tables.dec()
         self._at = nn.offsets(sizes)
         batch = 1 << lb
         self._acc = array("i", bytes(4 * batch * max(sizes[1:])))
@@ -60,7 +62,7 @@ class Trainer:
         """
         if len(codes) != self.weights:
             raise ModelError("this network has %d weights, not %d" % (self.weights, len(codes)))
-        _codes.decode16(codes, self.weights, tables.dec(), self.masters)
+        _codes.decode16(codes, self.weights, self._dec, self.masters)
 
     def epoch(self, x: Buf, y: Buf, order: Ints, seed: int) -> int:
         """Train once on the samples that `order` names, shuffled by `seed`.
@@ -90,7 +92,9 @@ class Trainer:
 
     def _step(self, x: Buf, y: Buf, order: Ints, first: int, n: int) -> int:
         """Take one minibatch: forward, error, backward, then the updates."""
-        _codes.project16(self.masters, self.weights, self._limits, self._levels, self._weights)
+        weights = self.weights
+        _codes.encode16(self.masters, weights, self._limits, self._level_codes, self.codes)
+        _codes.decode16(self.codes, weights, self._dec, self._weights)
         self._forward(x, order, first, n)
         last = len(self._at) - 1
         classes = self.sizes[-1]

@@ -57,10 +57,7 @@ def test_encode_saturates_at_the_last_level() -> None:
 
 
 def test_vectors_of_weights_are_coded_as_single_ones() -> None:
-    """encode16 equals encode at each of the 65536 int16; decode16 rounds half up and saturates.
-
-    project16 is the two of them, one after the other.
-    """
+    """encode16 equals encode at each of the 65536 int16; decode16 rounds half up and saturates."""
     every = array("h", range(-32768, 32768))
     out = bytearray(len(every))
     code_kernels.encode16(every, len(every), tables.thresholds(), tables.level_codes(), out)
@@ -69,6 +66,3 @@ def test_vectors_of_weights_are_coded_as_single_ones() -> None:
     code_kernels.decode16(bytes(CODES), 256, tables.dec(), back)
     exact = [(bytesil.decode(b) + 2) // 4 for b in CODES]
     assert list(back) == [max(-32767, min(32767, v)) for v in exact]
-    seen = array("h", bytes(2 * len(every)))
-    code_kernels.project16(every, len(every), tables.thresholds(), tables.levels(), seen)
-    assert list(seen) == [back[code] for code in out]

@@ -32,40 +32,6 @@ def encode16(values: ptr16, n: int, limits: ptr32, table: ptr8, out: ptr8) -> in
     return 0
 
 
-def project16(values: ptr16, n: int, limits: ptr32, levels: ptr32, out: ptr16) -> int:
-    """Write out[i] = what is left of values[i], int16 Q12, when its code is decoded again.
-
-    `limits` and `levels` are the 120 rounding limits and the weights of the levels, Q14.
-    """
-    i = 0
-    while i < n:
-        v = ((values[i] & 0xFFFF) ^ 0x8000) - 0x8000
-        size = v << 2
-        if v < 0:
-            size = -size
-        low = 0
-        high = 120
-        while low < high:
-            middle = (low + high) >> 1
-            if size >= ((limits[middle] & 0x3FFFFFFF) ^ 0x20000000) - 0x20000000:
-                low = middle + 1
-            else:
-                high = middle
-        w = 0
-        if low > 0:
-            w = ((levels[low - 1] & 0x3FFFFFFF) ^ 0x20000000) - 0x20000000
-            if v < 0:
-                w = -w
-            w = (w + 2) >> 2
-            if w > 32767:
-                w = 32767
-            if w < -32767:
-                w = -32767
-        out[i] = w
-        i += 1
-    return 0
-
-
 def decode16(codes: ptr8, n: int, dec: ptr32, out: ptr16) -> int:
     """Write out[i] = the weight of codes[i], rounded half up to int16 Q12, saturating at +-8."""
     i = 0
