@@ -22,6 +22,7 @@ except ImportError:  # CircuitPython names the hash by a string
         """Start a SHA-256 over ``data``."""
         return _new_hash("sha256", data)
 
+
 try:
     from cryptolib import aes as _aes
 

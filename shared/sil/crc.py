@@ -10,8 +10,8 @@ object and never becomes one number:
 
 from array import array
 
-from sil.compat import const
-from sil.kernels import wire
+from .compat import const
+from .kernels import wire
 
 _POLY_LO = const(0x8320)
 _POLY_HI = const(0xEDB8)

@@ -1,11 +1,11 @@
-"""The link's steady state (posts, DATA, SACK) allocates nothing outside of `sil.sha`."""
+"""The link's steady state (posts, DATA, SACK) allocates nothing outside of `sil.link.sha`."""
 
 import unittest
 
 import link_script as script
 from locked import LOCKS, heap_lock, heap_unlock, locked
-from sil import events as ev
-from sil import sha
+from sil.link import events as ev
+from sil.link import sha
 
 _OBJECT = bytes((7 * i) & 0xFF for i in range(24000))
 

@@ -8,8 +8,8 @@ import sys
 import atheris
 
 with atheris.instrument_imports():
-    from sil import frame as fr
-    from sil.frame import FrameReader
+    from sil.link import frame as fr
+    from sil.link.frame import FrameReader
 
 
 def found(reader: FrameReader, data: bytes) -> list[tuple[int, bytes]]:

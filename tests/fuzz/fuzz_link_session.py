@@ -14,9 +14,9 @@ import atheris
 
 with atheris.instrument_imports():
     from paebiru.testing import LossyLink, SessionPair
-    from sil import frame as fr
     from sil.errors import SilError
-    from sil.session import Session
+    from sil.link import frame as fr
+    from sil.link.session import Session
 
 
 def frames(data: bytes) -> list[tuple[int, bytes]]:

@@ -10,14 +10,14 @@ import select
 import sys
 import time
 
-from sil import events as ev
-from sil import messages as m
-from sil.handshake import Identity
-from sil.initiator import Initiator
 from sil.kernels import wire
-from sil.keys import DeviceKey
-from sil.offer import Offer, Source
-from sil.posts import Outbox
+from sil.link import events as ev
+from sil.link import messages as m
+from sil.link.handshake import Identity
+from sil.link.initiator import Initiator
+from sil.link.keys import DeviceKey
+from sil.link.offer import Offer, Source
+from sil.link.posts import Outbox
 
 SECRET = bytes(range(32))
 PERIOD = 4096

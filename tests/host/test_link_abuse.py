@@ -13,20 +13,20 @@ from random import Random
 import pytest
 
 from paebiru.testing import DEVICE, SECRET, LossyLink, SessionPair, VirtualClock
-from sil import events as ev
-from sil import frame as fr
-from sil import messages as m
 from sil.crc import Crc32
 from sil.errors import RangeError
-from sil.frame import FrameReader
-from sil.handshake import Identity
-from sil.initiator import Initiator
 from sil.kernels import wire
-from sil.keys import DeviceKey
-from sil.offer import BytesSource, Offer
-from sil.posts import Outbox
-from sil.responder import Responder
-from sil.session import Session
+from sil.link import events as ev
+from sil.link import frame as fr
+from sil.link import messages as m
+from sil.link.frame import FrameReader
+from sil.link.handshake import Identity
+from sil.link.initiator import Initiator
+from sil.link.keys import DeviceKey
+from sil.link.offer import BytesSource, Offer
+from sil.link.posts import Outbox
+from sil.link.responder import Responder
+from sil.link.session import Session
 
 
 @pytest.fixture

@@ -20,12 +20,12 @@ from paebiru.errors import UsageError
 from paebiru.keys import KeyStore
 from paebiru.rawrepl import RawRepl
 from paebiru.testing import DEVICE, Peer, SessionPair
-from sil import events as ev
-from sil import keys
-from sil import messages as m
 from sil.errors import FormatError
-from sil.keys import DeviceKey
-from sil.responder import Responder
+from sil.link import events as ev
+from sil.link import keys
+from sil.link import messages as m
+from sil.link.keys import DeviceKey
+from sil.link.responder import Responder
 
 MICROPYTHON = shutil.which("micropython", path=str(Path(sys.executable).parent))
 

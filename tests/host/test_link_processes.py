@@ -14,11 +14,11 @@ import pytest
 from paebiru.testing import SECRET, Faults
 from paebiru.transport import Driver, FaultyTransport, Transport, tcp
 from paebiru.transport.serial import SerialTransport
-from sil import events as ev
-from sil.keys import DeviceKey
-from sil.offer import BytesSource, Offer
-from sil.posts import Outbox
-from sil.responder import Responder
+from sil.link import events as ev
+from sil.link.keys import DeviceKey
+from sil.link.offer import BytesSource, Offer
+from sil.link.posts import Outbox
+from sil.link.responder import Responder
 
 ROOT = Path(__file__).parents[2]
 BOARD = Path(__file__).with_name("link_board.py")

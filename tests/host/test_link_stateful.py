@@ -21,13 +21,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from paebiru.testing import DEVICE, Faults, LossyLink, Peer, SessionPair
 from sil.crc import Crc32
-from sil.handshake import Identity
-from sil.initiator import Initiator
 from sil.kernels import wire
-from sil.messages import E_BUSY, STATES
-from sil.outgoing import IDLE
-from sil.posts import Inbox, Outbox
-from sil.responder import Responder
+from sil.link.handshake import Identity
+from sil.link.initiator import Initiator
+from sil.link.messages import E_BUSY, STATES
+from sil.link.outgoing import IDLE
+from sil.link.posts import Inbox, Outbox
+from sil.link.responder import Responder
 
 HISTORIES = 10_000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 500
 FAULTS = st.sampled_from(

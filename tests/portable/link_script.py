@@ -4,14 +4,14 @@
 holds every interpreter to the same bytes.
 """
 
-from sil import events as ev
-from sil.handshake import Identity
-from sil.initiator import Initiator
-from sil.keys import DeviceKey
-from sil.offer import BytesSource, Offer
-from sil.posts import Outbox
-from sil.responder import Responder
-from sil.sha import digest
+from sil.link import events as ev
+from sil.link.handshake import Identity
+from sil.link.initiator import Initiator
+from sil.link.keys import DeviceKey
+from sil.link.offer import BytesSource, Offer
+from sil.link.posts import Outbox
+from sil.link.responder import Responder
+from sil.link.sha import digest
 
 SECRET = bytes(range(32))
 BOARD_NONCE = bytes(range(0x40, 0x50))

@@ -4,8 +4,8 @@ import unittest
 
 import link_script as script
 import vectors
-from sil import events as ev
-from sil import messages as m
+from sil.link import events as ev
+from sil.link import messages as m
 
 try:
     from paebiru.transport.aes import aes

@@ -3,17 +3,17 @@
 import unittest
 
 import vectors
-from sil import frame as fr
-from sil import messages as m
-from sil import sha
 from sil.errors import RangeError
-from sil.frame import FrameReader, FrameWriter
-from sil.incoming import IncomingObject
 from sil.intmath import Rand16
-from sil.offer import BytesSource, Offer
-from sil.outgoing import OutgoingObject
-from sil.posts import Inbox, Outbox
-from sil.replay import ReplayWindow
+from sil.link import frame as fr
+from sil.link import messages as m
+from sil.link import sha
+from sil.link.frame import FrameReader, FrameWriter
+from sil.link.incoming import IncomingObject
+from sil.link.offer import BytesSource, Offer
+from sil.link.outgoing import OutgoingObject
+from sil.link.posts import Inbox, Outbox
+from sil.link.replay import ReplayWindow
 
 KEY = sha.HmacKey(bytes(range(32)))
 

@@ -4,7 +4,7 @@ On a line that keeps order a counter must exceed the last one.  Datagrams
 overtake each other, so there the last 64 counters are remembered one by one.
 """
 
-from sil.compat import const
+from ..compat import const
 
 _WIDTH = const(64)
 

@@ -1,8 +1,8 @@
 """An object as its sender has it: what the peer is told before it decides, and the bytes."""
 
-from sil import messages as m
-from sil.errors import RangeError
-from sil.kernels import wire
+from ..errors import RangeError
+from ..kernels import wire
+from . import messages as m
 
 
 class Offer:

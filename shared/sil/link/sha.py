@@ -6,7 +6,7 @@ interpreter makes inside `digest` and `tag` are the only allocations of the
 link's steady state; everything else runs with the heap locked.
 """
 
-from sil.compat import const, sha256
+from ..compat import const, sha256
 
 _BLOCK = const(64)
 

@@ -5,9 +5,9 @@ silence).  The chunk follows the losses: for a loss per byte p and h bytes of
 overhead a frame the best size is near sqrt(h / p), and h is about 30.
 """
 
-from sil import messages as m
-from sil.compat import const
-from sil.intmath import isqrt
+from ..compat import const
+from ..intmath import isqrt
+from . import messages as m
 
 _RTO_START = const(500)
 _RTO_MIN = const(40)

@@ -5,7 +5,7 @@ within the frame.  Each direction has its own key, keys live for one session, an
 a frame counter is used once: no block of key stream ever comes twice.
 """
 
-from sil.kernels import wire
+from ..kernels import wire
 
 
 class CtrCipher:

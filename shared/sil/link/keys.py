@@ -5,10 +5,10 @@ of the CRC-32's low half.  On an ESP32 it lies in NVS (namespace ``paebiru``, bl
 ``key``), elsewhere in the file ``paebiru.key``.
 """
 
-from sil import sha
-from sil.compat import const
-from sil.crc import Crc32
-from sil.errors import FormatError, RangeError
+from ..compat import const
+from ..crc import Crc32
+from ..errors import FormatError, RangeError
+from . import sha
 
 LABEL = b"paebiru link 1 "
 SECRET_SIZE = 32

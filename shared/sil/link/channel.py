@@ -2,18 +2,18 @@
 
 `Channel` owns what every frame needs: the reader and the writer, the session's
 keys, the counters and the replay window, the queue of events and the heartbeat.
-What the frames are about is `sil.session`; how keys are agreed on is
-`sil.initiator` and `sil.responder`.
+What the frames are about is `sil.link.session`; how keys are agreed on is
+`sil.link.initiator` and `sil.link.responder`.
 """
 
-from sil import events as ev
-from sil import frame as fr
-from sil import messages as m
-from sil.cipher import AesFactory, CtrCipher
-from sil.compat import const, ticks_diff
-from sil.frame import HEADER, FrameReader, FrameWriter
-from sil.handshake import TrafficKeys
-from sil.replay import ReplayWindow
+from ..compat import const, ticks_diff
+from . import events as ev
+from . import frame as fr
+from . import messages as m
+from .cipher import AesFactory, CtrCipher
+from .frame import HEADER, FrameReader, FrameWriter
+from .handshake import TrafficKeys
+from .replay import ReplayWindow
 
 _PING_AFTER = const(20000)
 _DEAD_AFTER = const(90000)
@@ -66,7 +66,7 @@ class Channel:
         return start
 
     def next_event(self) -> int:
-        """Return the next event (`sil.events`), or 0."""
+        """Return the next event (`sil.link.events`), or 0."""
         if self._queued == 0:
             return ev.NONE
         event = self._events[0]
@@ -78,7 +78,7 @@ class Channel:
     def pull(self, out: bytearray, limit: int) -> int:
         """Write what is to be sent next to ``out[:limit]``; return how much.
 
-        On datagrams a call gives one frame: let ``limit`` be `sil.frame.MAX_ENCODED`.
+        On datagrams a call gives one frame: let ``limit`` be `sil.link.frame.MAX_ENCODED`.
         """
         at = 0
         while at < limit:

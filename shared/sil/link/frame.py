@@ -15,12 +15,12 @@ C0 never occurs in valid UTF-8, so the text of a REPL cannot open or close a fra
 
 from array import array
 
-from sil import messages as m
-from sil import sha
-from sil.compat import const
-from sil.crc import Crc32
-from sil.errors import RangeError
-from sil.kernels import wire
+from ..compat import const
+from ..crc import Crc32
+from ..errors import RangeError
+from ..kernels import wire
+from . import messages as m
+from . import sha
 
 HEADER = 8
 MAC = 8

@@ -11,12 +11,12 @@ CHALLENGE: whoever alters a version or a capability on the way ends the
 handshake, and a session recorded yesterday opens nothing today.
 """
 
-from sil import messages as m
-from sil import sha
-from sil.compat import const
-from sil.frame import HEADER
-from sil.kernels import wire
-from sil.keys import LABEL, DeviceKey
+from ..compat import const
+from ..kernels import wire
+from . import messages as m
+from . import sha
+from .frame import HEADER
+from .keys import LABEL, DeviceKey
 
 _MAC = const(16)
 _KEYS = const(96)  # two MAC keys of 32, two cipher keys of 16

@@ -5,17 +5,17 @@ of `caller()` and answers with `challenge`, or with `turn_away`.  A session that
 is up stays up until the caller has proved itself: a recorded HELLO ends nothing.
 """
 
-from sil import events as ev
-from sil import messages as m
-from sil import posts
-from sil.cipher import AesFactory
-from sil.compat import const, ticks_diff
-from sil.frame import FROM_RESPONDER, HEADER
-from sil.handshake import Handshake, TrafficKeys, hello_error
-from sil.kernels import wire
-from sil.keys import DeviceKey
-from sil.posts import Inbox, Outbox
-from sil.session import Session
+from ..compat import const, ticks_diff
+from ..kernels import wire
+from . import events as ev
+from . import messages as m
+from . import posts
+from .cipher import AesFactory
+from .frame import FROM_RESPONDER, HEADER
+from .handshake import Handshake, TrafficKeys, hello_error
+from .keys import DeviceKey
+from .posts import Inbox, Outbox
+from .session import Session
 
 _IDLE = const(60000)
 _PENDING = const(3000)  # ms for which a handshake under way is not replaced by an older HELLO

@@ -4,27 +4,27 @@
         at = 0
         while at < n:                                # n bytes arrived in `buf`
             at = session.feed(buf, at, n)
-            while (event := session.next_event()):   # see sil.events
+            while (event := session.next_event()):   # see sil.link.events
                 ...
         wait = session.tick(now)                     # ms, 29 bits
         n = session.pull(out, room)                  # whenever the line has room
         if n == 0:
             sleep(wait)                              # or until bytes arrive
 
-`Session` is what both ends have in common: posts and objects.  `sil.initiator`
-and `sil.responder` begin it.  There is no clock, socket or source of randomness
-in here, and once up it allocates nothing outside of `sil.sha`.
+`Session` is what both ends have in common: posts and objects.  `sil.link.initiator`
+and `sil.link.responder` begin it.  There is no clock, socket or source of randomness
+in here, and once up it allocates nothing outside of `sil.link.sha`.
 """
 
-from sil import events as ev
-from sil import messages as m
-from sil.channel import Channel
-from sil.cipher import AesFactory
-from sil.frame import HEADER
-from sil.incoming import COMPLETE, IncomingObject
-from sil.offer import Offer, Source
-from sil.outgoing import OutgoingObject
-from sil.posts import HEAD, Inbox, Outbox
+from . import events as ev
+from . import messages as m
+from .channel import Channel
+from .cipher import AesFactory
+from .frame import HEADER
+from .incoming import COMPLETE, IncomingObject
+from .offer import Offer, Source
+from .outgoing import OutgoingObject
+from .posts import HEAD, Inbox, Outbox
 
 
 class Session(Channel):
@@ -80,7 +80,7 @@ class Session(Channel):
         }
 
     def next_event(self) -> int:
-        """Return the next event (`sil.events`), or 0."""
+        """Return the next event (`sil.link.events`), or 0."""
         event = super().next_event()
         if event == ev.DATA:
             self.start = self.incoming.read_at()

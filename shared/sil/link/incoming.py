@@ -5,8 +5,8 @@ order and so can write a file from its front to its end.  What it has not
 consumed yet is not offered as credit, so a slow flash slows the sender down.
 """
 
-from sil import messages as m
-from sil.kernels import wire
+from ..kernels import wire
+from . import messages as m
 
 IDLE = 0
 OFFERED = 1  # the application has to decide

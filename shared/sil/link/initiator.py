@@ -4,17 +4,17 @@
 the key and a fresh nonce.  Without an answer it calls again after 1 to 60 s.
 """
 
-from sil import events as ev
-from sil import messages as m
-from sil import posts
-from sil.cipher import AesFactory
-from sil.compat import const, ticks_diff
-from sil.frame import HEADER
-from sil.handshake import Handshake, Identity
-from sil.kernels import wire
-from sil.keys import DeviceKey
-from sil.posts import Inbox, Outbox
-from sil.session import Session
+from ..compat import const, ticks_diff
+from ..kernels import wire
+from . import events as ev
+from . import messages as m
+from . import posts
+from .cipher import AesFactory
+from .frame import HEADER
+from .handshake import Handshake, Identity
+from .keys import DeviceKey
+from .posts import Inbox, Outbox
+from .session import Session
 
 _WAITING = const(0)  # until it is time to call
 _ASKED = const(1)  # the application shall call `connect`

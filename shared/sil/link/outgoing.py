@@ -8,12 +8,12 @@ among what has arrived is lost, and its units go out again at once.
 
 from array import array
 
-from sil import messages as m
-from sil.compat import const, ticks_diff
-from sil.errors import RangeError
-from sil.kernels import wire
-from sil.offer import Offer, Source
-from sil.pace import Pace
+from ..compat import const, ticks_diff
+from ..errors import RangeError
+from ..kernels import wire
+from . import messages as m
+from .offer import Offer, Source
+from .pace import Pace
 
 IDLE = 0
 OFFERED = 1

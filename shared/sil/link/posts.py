@@ -7,10 +7,10 @@ post that was delivered just before the line broke is not delivered again.
 States (16 bytes) are the commonest post: those that wait share a frame.
 """
 
-from sil import messages as m
-from sil.compat import const, ticks_diff
-from sil.errors import RangeError
-from sil.kernels import wire
+from ..compat import const, ticks_diff
+from ..errors import RangeError
+from ..kernels import wire
+from . import messages as m
 
 _ENTRY = const(3)  # u16 size, u8 kind
 _SIZE = const(2048)
