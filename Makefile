@@ -45,14 +45,17 @@ format: $(DEV) ## put the sources into ruff's form
 
 bench: setup $(AIR) ## the tables of the README, and tests/bench/results/*.json
 	@set -e; for script in $(sort $(wildcard tests/bench/bench_*.py)); do $(PY) $$script; done
+	$(PY) tests/bench/readme_tables.py
 
-bench-link: setup ## the figures of the link
-	@set -e; for script in $(sort $(wildcard tests/bench/link_*.py)); do $(PY) $$script; done
+bench-link: setup ## the link's goodput alone
+	$(PY) tests/bench/bench_link.py
 
 vectors: $(DEV) $(PROJECT) ## rewrite the golden bytes; read the diff
 	@set -e; for script in $(sort $(wildcard tests/vectors/make_*.py)); do $(PY) $$script; done
 
-fuzz: setup ## random inputs to every decoder: make fuzz INPUTS=5000000
+fuzz: setup ## random and guided inputs to every reader of bytes: make fuzz SECONDS=600
+	$(PY) tests/fuzz/fuzz_link_frame.py -max_total_time=$(or $(SECONDS),60) tests/fuzz/corpus/link_frame
+	$(PY) tests/fuzz/fuzz_link_session.py -max_total_time=$(or $(SECONDS),60) tests/fuzz/corpus/link_session
 	$(PY) -m pytest -n $(JOBS) -m fuzz --fuzz-inputs $(or $(INPUTS),2000000)
 
 nightly: setup $(AIR) ## the tests at their long settings

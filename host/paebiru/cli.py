@@ -5,7 +5,7 @@ import sys
 import typer
 
 from paebiru import __version__
-from paebiru.commands import jsil, simulate
+from paebiru.commands import enroll, jsil, simulate
 from paebiru.console import fail
 from paebiru.errors import UsageError
 from sil.errors import SilError
@@ -36,6 +36,7 @@ def _common(
 
 simulate.register(app)
 jsil.register(app)
+enroll.register(app)
 
 
 def main() -> None:
