@@ -192,6 +192,7 @@ def mutated(rng: random.Random, seeds: list[bytes]) -> bytes:
     return bytes(data)
 
 
+@pytest.mark.fuzz
 def test_random_input_ends_in_frames_or_a_sil_error(fuzz_inputs: int) -> None:
     """Invariant 4; what the decoder can write to is watched at its end."""
     rng = random.Random(7)
