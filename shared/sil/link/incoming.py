@@ -186,6 +186,8 @@ class IncomingObject:
         end = self._highest
         if self._cumulative == self._told:  # at a gap: be short, and so get across a bad line
             end = min(end, self._cumulative + m.SACK_REACH)
+        elif end > self._cumulative + m.SACK_LONG:
+            self.reply = m.SACK  # such a long one seldom does: let a short one follow
         self._told = self._cumulative
         cut = m.SACK_CUT if end < self._highest else 0
         m.put16(buf, at + m.SACK_CREDIT, self._credit() | cut)

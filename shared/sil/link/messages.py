@@ -56,6 +56,7 @@ MAX_CHUNK = 960
 MIN_CHUNK = 48
 MAX_OBJECT = 1 << 20
 SACK_REACH = 128  # units of which a SACK tells that repeats itself: it must get across
+SACK_LONG = 512  # units: a SACK that tells of more is followed by a short one
 MAX_POST = 1008  # 63 states
 STATE = 16
 COUNTER_END = 1 << 29  # a session ends before its counter gets here

@@ -125,7 +125,6 @@ class OutgoingObject:
         m.put16(buf, at + m.DATA_UNIT, unit)
         size = min(end * m.UNIT, self._length) - unit * m.UNIT
         self._source.read(unit * m.UNIT, buf, at + m.DATA_BYTES, size)
-        self.pace.sent(size)
         self.sent_bytes += size
         return m.DATA_BYTES + size
 
@@ -179,6 +178,7 @@ class OutgoingObject:
         self._measure(newest, now)
         marks, width = self._marks, self._width
         wire.marks_set(marks, width, self._base, cumulative, 0)
+        self.pace.arrived((cumulative - self._base) * m.UNIT)
         self._base = cumulative
         self._scan = max(self._scan, cumulative)
         credit = m.get16(buf, at + m.SACK_CREDIT)

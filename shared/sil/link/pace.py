@@ -63,16 +63,17 @@ class Pace:
         rto = (self._srtt8 >> 3) + max(self._var4, 10)
         return min(max(rto, _RTO_MIN), _RTO_MAX)
 
-    def sent(self, size: int) -> None:
-        """Count bytes put at risk."""
+    def arrived(self, size: int) -> None:
+        """Count bytes that got across: only those judged, or a full window hides its losses."""
         self._bytes += size
-        if self._bytes >= _BYTES_END:
+        while self._bytes >= _BYTES_END:
             self._bytes >>= 1
             self._losses = max(self._losses >> 1, 1)
 
     def lost(self, frames: int) -> None:
         """Count frames lost, and fit the chunk to the losses."""
         self._losses = min(self._losses + frames * _ONE, 1 << 13)
+        self.arrived(frames * self.chunk)
         self.fit()
 
     def fit(self) -> None:
