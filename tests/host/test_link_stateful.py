@@ -2,8 +2,9 @@
 
 The invariant, at every moment and whatever the line and an attacker do:
 
-1. What the hub was told by one life of a board is a prefix of what that life posted:
-   in order, nothing twice, nothing that was not said.  The same from hub to board.
+1. What the hub was told by one life of a board (from a start without memory to the
+   next) is a prefix of what that life posted: in order, nothing twice, nothing that was
+   not said.  The same from hub to board.
 2. Every stored object is one that was offered; what a sender holds for committed, the
    receiver has stored.
 3. Neither end meets a signed frame that makes no sense.
@@ -13,6 +14,8 @@ committed, within two minutes of virtual time.
 """
 
 import os
+from collections import defaultdict
+from dataclasses import dataclass, field
 from random import Random
 
 from hypothesis import HealthCheck, settings
@@ -22,6 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from paebiru.testing import DEVICE, Faults, LossyLink, Peer, SessionPair
 from sil.crc import Crc32
 from sil.kernels import wire
+from sil.link import events as ev
 from sil.link.handshake import Identity
 from sil.link.initiator import Initiator
 from sil.link.messages import E_BUSY, STATES
@@ -58,14 +62,33 @@ def repaired(frame: bytes) -> bytes:
     return bytes(out[: end + 1])
 
 
-def told(peer: Peer) -> list[bytes]:
-    """Return the posts that are not states."""
-    return [body for kind, body in peer.posts if kind != STATES]
+@dataclass
+class Life:
+    """What was posted in one stream of posts: by a board from its start to its end."""
+
+    posts: list[bytes] = field(default_factory=list)
+    states: bytes = b""
 
 
-def told_states(peer: Peer) -> bytes:
-    """Return the states, one after the other."""
-    return b"".join(body for kind, body in peer.posts if kind == STATES)
+@dataclass
+class Hub(Peer):
+    """Notes which life of the board told it what.
+
+    A frame of an earlier life may come late, or out of an attacker's hands, as long as
+    the next life has not called: it is that earlier life's word, and true.
+    """
+
+    lives: dict[int, Life] = field(default_factory=lambda: defaultdict(Life))
+
+    def act(self, event: int) -> None:
+        super().act(event)
+        if event == ev.POST:
+            kind, body = self.posts.pop()
+            life = self.lives[self.session.inbox.stream]
+            if kind == STATES:
+                life.states += body
+            else:
+                life.posts.append(body)
 
 
 class Tap(LossyLink):
@@ -94,11 +117,16 @@ class Link(RuleBasedStateMachine):
         self.up = Tap(1, 20000, 3, datagrams=self.datagrams)
         self.down = Tap(2, 20000, 3, datagrams=self.datagrams)
         self.pair = SessionPair(self.up, self.down, seed=3, window=WINDOW)
+        hub = self.pair.hub
+        self.hub = self.pair.hub = Hub(hub.session, hub.key, hub.random)
         self.attacked = False
-        self.said_up: list[bytes] = []
+        self.lives: dict[int, Life] = defaultdict(Life)
         self.said_down: list[bytes] = []
-        self.states = b""
         self.offered: dict[str, list[bytes]] = {"board": [], "hub": []}
+
+    def life(self) -> Life:
+        """Return what the board has posted since it last began without memory."""
+        return self.lives[self.pair.board.session.outbox.stream]
 
     # -- what applications do
 
@@ -106,14 +134,14 @@ class Link(RuleBasedStateMachine):
     def board_posts(self, bodies: list[bytes]) -> None:
         for body in bodies:
             if self.pair.board.session.send(16, body, 0, len(body)):
-                self.said_up.append(body)
+                self.life().posts.append(body)
 
     @rule(count=st.integers(1, 9))
     def board_sends_states(self, count: int) -> None:
         for _ in range(count):
             state = self.random.randbytes(16)
             if self.pair.board.session.send_state(state, 0):
-                self.states += state
+                self.life().states += state
 
     @rule(bodies=st.lists(st.binary(max_size=300), min_size=1, max_size=9))
     def hub_posts(self, bodies: list[bytes]) -> None:
@@ -172,11 +200,7 @@ class Link(RuleBasedStateMachine):
     @rule()
     def board_reboots(self) -> None:
         """Everything in its memory is gone; a new life posts a new stream."""
-        self.check_posts()
         self.boot += 1
-        self.said_up = []
-        self.states = b""
-        self.pair.hub.posts.clear()
         self.forget_downs()
         self.replace_board(Outbox(self.random.randrange(1, 1 << 29)), Inbox())
 
@@ -251,10 +275,11 @@ class Link(RuleBasedStateMachine):
 
     @invariant()
     def check_posts(self) -> None:
-        told_hub = told(self.pair.hub)
-        assert self.states.startswith(told_states(self.pair.hub))
+        for stream, told in self.hub.lives.items():
+            said = self.lives[stream]
+            assert said.states.startswith(told.states)
+            assert told.posts == said.posts[: len(told.posts)]
         told_board = [body for _, body in self.pair.board.posts]
-        assert told_hub == self.said_up[: len(told_hub)]
         assert told_board == self.said_down[: len(told_board)]
 
     @invariant()
@@ -281,8 +306,7 @@ class Link(RuleBasedStateMachine):
         board, hub = self.pair.board, self.pair.hub
         return (
             self.pair.is_up
-            and told(hub) == self.said_up
-            and told_states(hub) == self.states
+            and self.hub.lives[board.session.outbox.stream] == self.life()
             and [body for _, body in board.posts] == self.said_down
             and board.session.outgoing.state == IDLE
             and hub.session.outgoing.state == IDLE
