@@ -498,3 +498,25 @@ def forged_hello(hello: bytes, random: Random) -> bytes:
     body[fr.HEADER + m.HELLO_NONCE] = random.randrange(256)
     body[fr.HEADER + m.HELLO_MAC] ^= random.randrange(1, 256)
     return encode(with_crc(bytes(body)))
+
+
+def test_a_late_acknowledgement_does_not_hide_a_post_from_the_next_life() -> None:
+    """The frame of an earlier life comes between CHALLENGE and PROOF of the next one."""
+    pair = SessionPair(seed=4)
+    pair.run_until(lambda: pair.is_up, limit=2000)
+    hub = pair.hub.session
+    assert hub.send(17, b"one", 0, 3)
+    pair.run_until(lambda: bool(pair.board.posts), limit=2000)
+    late = b"".join(piece for _, _, piece in pair.up._flying)  # its POST_ACK
+    pair.up.reset()
+    pair.down.reset()
+    pair.board.session = Initiator(Identity(DEVICE, 2), pair.new_outbox(), window=1024)
+    pair.board.posts.clear()
+    assert isinstance(hub, Responder)
+    pair.run_until(hub.is_pending, limit=5000)
+    assert hub.outbox.waiting() == 1
+    pair.hub.feed(late)
+    assert hub.outbox.waiting() == 0
+    assert hub.send(17, b"two", 0, 3)
+    pair.run_until(lambda: bool(pair.board.posts), limit=10_000)
+    assert pair.board.posts == [(17, b"two")]

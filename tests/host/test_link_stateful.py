@@ -72,17 +72,22 @@ class Life:
 
 @dataclass
 class Hub(Peer):
-    """Notes which life of the board told it what.
+    """Notes which life of the board told it what, and from where on the board is told.
 
     A frame of an earlier life may come late, or out of an attacker's hands, as long as
     the next life has not called: it is that earlier life's word, and true.
     """
 
     lives: dict[int, Life] = field(default_factory=lambda: defaultdict(Life))
+    board: Peer | None = None
+    said: list[bytes] = field(default_factory=list)
+    first: int = 0  # of what was said, the first that this life of the board is told
 
     def act(self, event: int) -> None:
         super().act(event)
-        if event == ev.POST:
+        if event == ev.UP and self.board and not self.board.posts:
+            self.first = len(self.said) - self.session.outbox.waiting()
+        elif event == ev.POST:
             kind, body = self.posts.pop()
             life = self.lives[self.session.inbox.stream]
             if kind == STATES:
@@ -118,10 +123,9 @@ class Link(RuleBasedStateMachine):
         self.down = Tap(2, 20000, 3, datagrams=self.datagrams)
         self.pair = SessionPair(self.up, self.down, seed=3, window=WINDOW)
         hub = self.pair.hub
-        self.hub = self.pair.hub = Hub(hub.session, hub.key, hub.random)
+        self.hub = self.pair.hub = Hub(hub.session, hub.key, hub.random, board=self.pair.board)
         self.attacked = False
         self.lives: dict[int, Life] = defaultdict(Life)
-        self.said_down: list[bytes] = []
         self.offered: dict[str, list[bytes]] = {"board": [], "hub": []}
 
     def life(self) -> Life:
@@ -147,7 +151,7 @@ class Link(RuleBasedStateMachine):
     def hub_posts(self, bodies: list[bytes]) -> None:
         for body in bodies:
             if self.pair.hub.session.send(17, body, 0, len(body)):
-                self.said_down.append(body)
+                self.hub.said.append(body)
 
     @rule(who=st.sampled_from(["board", "hub"]), size=st.integers(1, 5000))
     def offers(self, who: str, size: int) -> None:
@@ -199,9 +203,12 @@ class Link(RuleBasedStateMachine):
 
     @rule()
     def board_reboots(self) -> None:
-        """Everything in its memory is gone; a new life posts a new stream."""
+        """Everything in its memory is gone; a new life posts a new stream.
+
+        It is told again what nobody had acknowledged when its session began.
+        """
         self.boot += 1
-        self.forget_downs()
+        self.pair.board.posts.clear()
         self.replace_board(Outbox(self.random.randrange(1, 1 << 29)), Inbox())
 
     @rule()
@@ -218,12 +225,6 @@ class Link(RuleBasedStateMachine):
         self.stop("hub")
         old = hub.session
         hub.session = Responder(old.outbox, old.inbox, window=WINDOW, in_order=not self.datagrams)
-
-    def forget_downs(self) -> None:
-        """A board without memory is told again what the hub has not seen acknowledged."""
-        waiting = self.pair.hub.session.outbox.waiting()
-        self.said_down = self.said_down[len(self.said_down) - waiting :]
-        self.pair.board.posts.clear()
 
     def replace_board(self, outbox: Outbox, inbox: Inbox) -> None:
         self.stop("board")
@@ -280,7 +281,7 @@ class Link(RuleBasedStateMachine):
             assert said.states.startswith(told.states)
             assert told.posts == said.posts[: len(told.posts)]
         told_board = [body for _, body in self.pair.board.posts]
-        assert told_board == self.said_down[: len(told_board)]
+        assert told_board == self.hub.said[self.hub.first :][: len(told_board)]
 
     @invariant()
     def check_objects(self) -> None:
@@ -307,7 +308,7 @@ class Link(RuleBasedStateMachine):
         return (
             self.pair.is_up
             and self.hub.lives[board.session.outbox.stream] == self.life()
-            and [body for _, body in board.posts] == self.said_down
+            and [body for _, body in board.posts] == self.hub.said[self.hub.first :]
             and board.session.outgoing.state == IDLE
             and hub.session.outgoing.state == IDLE
         )

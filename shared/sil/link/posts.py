@@ -173,7 +173,8 @@ class Inbox:
 
     def resume(self, stream: int, base: int) -> None:
         """Start a session with a peer whose oldest post of that stream has this number."""
-        if stream != self.stream:
+        # A known stream is ahead of us where an earlier life of ours had acknowledged more.
+        if stream != self.stream or 0 < (base - self.expected) & 0xFFFF < 0x8000:
             self.stream = stream
             self.expected = base
         self.has_gap = False

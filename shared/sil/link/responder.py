@@ -145,11 +145,24 @@ class Responder(Session):
         if buf[1] != m.PROOF or not self._begin_proved(shake, keys):
             return
         self._pending = self._pending_keys = None
+        has_moved = self._has_moved(shake)
         posts.read_record(shake.hello, m.HELLO_POSTS, self.outbox, self.inbox)
         self.device = bytes(shake.hello[m.HELLO_DEVICE : m.HELLO_DEVICE + m.DEVICE_SIZE])
         self.epoch = shake.key.epoch
         self._announce()
         self._control |= 1 << m.WELCOME
+        if has_moved:
+            self.close(m.E_STATE)  # the next CHALLENGE will tell where the posts stand
+
+    def _has_moved(self, shake: Handshake) -> bool:
+        """Tell whether the caller will wait for a post that is gone.
+
+        It forgot our stream and was told in the CHALLENGE where to begin; since then a
+        late frame of the session before has acknowledged more.
+        """
+        known = m.get32(shake.hello, m.HELLO_POSTS + m.POSTS_PEER_STREAM)
+        base = m.get16(shake.challenge, m.CHALLENGE_POSTS + m.POSTS_BASE)
+        return known != self.outbox.stream and base != self.outbox.base
 
     def _begin_proved(self, shake: Handshake, keys: TrafficKeys) -> bool:
         """Replace the session if the frame at hand proves the caller."""
