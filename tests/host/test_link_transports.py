@@ -108,6 +108,34 @@ def test_tcp() -> None:
     asyncio.run(run())
 
 
+def test_a_crowd_of_half_open_connections_keeps_nobody_out() -> None:
+    async def run() -> None:
+        limit = 3
+        met: asyncio.Queue[tcp.TcpTransport] = asyncio.Queue()
+        server = await tcp.serve("127.0.0.1", 0, met.put, limit)
+        port = server.sockets[0].getsockname()[1]
+
+        async def crowd(size: int) -> list[tuple[tcp.TcpTransport, tcp.TcpTransport]]:
+            return [(await tcp.connect("127.0.0.1", port), await met.get()) for _ in range(size)]
+
+        silent = await crowd(10)
+        caller = board(await tcp.connect("127.0.0.1", port))
+        line = await met.get()
+        line.admit()  # as a hub does at the event UP
+        silent += await crowd(limit)
+        for ours, _ in silent[:-limit]:
+            assert await asyncio.wait_for(ours.read(), 10) == b"", "it was to be closed"
+        for _, theirs in silent[-limit:]:
+            assert not theirs.is_closing()
+        await send_object(caller, hub(line), 1000)
+        for ours, theirs in silent:
+            ours.close()
+            theirs.close()
+        server.close()
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     "faults", [Faults(), Faults(piece_loss=0.1, duplicate=0.1)], ids=["clean", "faulty"]
 )
