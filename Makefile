@@ -53,9 +53,12 @@ bench-link: setup ## the link's goodput alone
 vectors: $(DEV) $(PROJECT) ## rewrite the golden bytes; read the diff
 	@set -e; for script in $(sort $(wildcard tests/vectors/make_*.py)); do $(PY) $$script; done
 
+# What is found goes to build/: the committed corpora stay small.
+FUZZ = -max_total_time=$(or $(SECONDS),60) -artifact_prefix=build/fuzz/
 fuzz: setup ## random and guided inputs to every reader of bytes: make fuzz SECONDS=600
-	$(PY) tests/fuzz/fuzz_link_frame.py -max_total_time=$(or $(SECONDS),60) tests/fuzz/corpus/link_frame
-	$(PY) tests/fuzz/fuzz_link_session.py -max_total_time=$(or $(SECONDS),60) tests/fuzz/corpus/link_session
+	@mkdir -p build/fuzz/link_frame build/fuzz/link_session
+	$(PY) tests/fuzz/fuzz_link_frame.py $(FUZZ) build/fuzz/link_frame tests/fuzz/corpus/link_frame
+	$(PY) tests/fuzz/fuzz_link_session.py $(FUZZ) build/fuzz/link_session tests/fuzz/corpus/link_session
 	$(PY) -m pytest -n $(JOBS) -m fuzz --fuzz-inputs $(or $(INPUTS),2000000)
 
 nightly: setup $(AIR) ## the tests at their long settings
