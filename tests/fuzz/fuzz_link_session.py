@@ -12,6 +12,8 @@ from random import Random
 
 import atheris
 
+from sil.kernels import wire  # noqa: F401  loops over bytes teach the fuzzer nothing
+
 with atheris.instrument_imports():
     from paebiru.testing import LossyLink, SessionPair
     from sil.errors import SilError
