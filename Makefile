@@ -45,6 +45,8 @@ format: $(DEV) ## put the sources into ruff's form
 
 bench: setup $(AIR) ## the tables of the README, and tests/bench/results/*.json
 	@set -e; for script in $(sort $(wildcard tests/bench/bench_*.py)); do $(PY) $$script; done
+	$(VENV)/bin/paebiru simulate --dataset digits --out build/demo
+	cp build/demo/accuracy.png tests/bench/results/digits.png
 	$(PY) tests/bench/readme_tables.py
 
 bench-link: setup ## the link's goodput alone
@@ -66,7 +68,7 @@ nightly: setup $(AIR) ## the tests at their long settings
 
 clean: ## remove what the commands made, but for the environments
 	rm -rf build dist .hypothesis .pytest_cache .mypy_cache .ruff_cache
-	find shared firmware host tests -name __pycache__ -prune -exec rm -rf {} +
+	find $(wildcard shared firmware host tests) -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## remove the environments too
 	rm -rf $(VENV) tests/interp/wasm/node_modules

@@ -15,6 +15,7 @@ import pkgutil
 from types import FunctionType, ModuleType
 
 import sil.kernels
+from paebiru.errors import UsageError
 
 BACKENDS = ("auto", "numba", "plain")
 
@@ -45,13 +46,16 @@ def install(backend: str = "auto") -> str:
     Returns the backend now in place.  Calling it again changes nothing or switches.
 
     Raises:
-        ValueError: the backend is unknown.
+        UsageError: the backend is unknown.
     """
     global _installed
     if backend == "auto":
-        backend = os.environ.get("PAEBIRU_BACKEND", "numba")
-    if backend not in ("numba", "plain"):
-        raise ValueError(f"backend {backend!r} is unknown: take one of {', '.join(BACKENDS)}")
+        backend = os.environ.get("PAEBIRU_BACKEND", "auto")
+    if backend not in BACKENDS:
+        raise UsageError(
+            f"backend {backend!r} is unknown: let PAEBIRU_BACKEND be one of {', '.join(BACKENDS)}"
+        )
+    backend = "numba" if backend == "auto" else backend
     if backend == _installed:
         return backend
     for module in kernel_modules():

@@ -4,15 +4,21 @@ import sys
 from typing import NoReturn
 
 from rich.console import Console
+from rich.markup import escape
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
-def fail(message: str) -> NoReturn:
-    """Print a wrong input's cause and way out on one line and end with exit code 2."""
-    err.print(f"[bold red]paebiru:[/] {' '.join(message.split())}", soft_wrap=True)
-    sys.exit(2)
+def say(text: str) -> None:
+    """Print a line as it is: file names are no markup and are not wrapped."""
+    out.print(text, markup=False, soft_wrap=True)
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    """Print a wrong input's cause and way out on one line and end with an exit code."""
+    err.print(f"[bold red]paebiru:[/] {escape(' '.join(message.split()))}", soft_wrap=True)
+    sys.exit(code)
 
 
 def size(count: float) -> str:

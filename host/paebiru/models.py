@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from paebiru import files
 from paebiru.errors import UsageError
 from sil import jsil
 from sil.errors import SilError
@@ -18,18 +19,16 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def load(path: Path, sizes: tuple[int, ...]) -> bytes:
-    """Return the codes of the model in a file.
+def load(path: Path, sizes: tuple[int, ...]) -> tuple[bytes, int]:
+    """Return the codes of the model in a file, and how many bytes the file has.
 
     Raises:
         UsageError: the file cannot be read, is damaged, no model, or one of other sizes.
     """
+    data = files.read(path)
     try:
-        data = path.read_bytes()
         frames = list(jsil.unpack(data))
         rows = jsil.info(data)["rows"]
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror}): give a model's path") from None
     except SilError as error:
         raise UsageError(f"{path}: {error}") from None
     if len(frames) != 1 or rows != sizes:
@@ -38,4 +37,4 @@ def load(path: Path, sizes: tuple[int, ...]) -> bytes:
             f"{path} is {found}, here is a {'-'.join(map(str, sizes))} network: give a model of"
             " that shape, or fitting --dataset and --hidden"
         )
-    return frames[0]
+    return frames[0], len(data)

@@ -49,7 +49,8 @@ def pack(
 ) -> bytes:
     """Return the stream of `frames`, an iterable of equally long bytes.
 
-    `group` 0 chooses: short frames together, others each a block; see `Encoder` for the rest.
+    `group` 0 chooses: short frames together, others each a block, and keyframes a whole
+    number of groups apart, at most `interval`; see `Encoder` for the rest.
 
     Raises:
         RangeError: no frame, or frames of unlike length.
@@ -62,8 +63,9 @@ def pack(
             size = len(frame)
             if not group:
                 group = _GROUP_BYTES // size if 0 < size <= _SHORT else 1
-                while interval % group:
-                    group -= 1
+                if interval:
+                    group = min(group, interval)
+                    interval -= interval % group  # whole groups, no more frames than asked
             encoder = Encoder(size, mode, group, interval, rows)
         if len(frame) != size:
             raise RangeError("a frame of %d bytes among frames of %d" % (len(frame), size))

@@ -52,7 +52,9 @@ class Head:
             raise RangeError("a frame has 1..%d bytes, not %d" % (MAX_SIZE, size))
         if group < 1 or size * group > MAX_SIZE:
             raise RangeError("%d frames a block make it empty or above %d" % (group, MAX_SIZE))
-        if not 0 <= interval <= MAX_SIZE or interval % group:
+        if not 0 <= interval <= MAX_SIZE:
+            raise RangeError("keyframe interval %d is out of 0..%d" % (interval, MAX_SIZE))
+        if interval % group:
             raise RangeError("keyframe interval %d is no multiple of %d frames" % (interval, group))
         if len(rows) == 1 or len(rows) > _MAX_LAYERS or any(not 1 <= r <= MAX_SIZE for r in rows):
             raise RangeError("rows are 2..%d layer sizes, not %s" % (_MAX_LAYERS, rows))

@@ -89,7 +89,7 @@ class Decoder:
         return self._to - self._from
 
     def expect(self, side: "bytearray | None") -> None:
-        """Say what the writer expected of the next block: a byte an element."""
+        """Say what the writer expects of the blocks that follow: a byte an element."""
         self._side = side
 
     def feed(self, buf: Buf, start: int, end: int) -> int:

@@ -87,7 +87,7 @@ class Encoder:
         return self._to - self._from
 
     def expect(self, side: "bytearray | None") -> None:
-        """Code the next block beside a byte an element that the reader has too.
+        """Code what follows beside a byte an element that the reader has too.
 
         Raises:
             RangeError: the stream is not `agreed`, or `side` has another length than its block.

@@ -4,7 +4,7 @@ A configuration is one integer mask, bit i for layer i; with a version and a nod
 a `LisConfig`.  The names `lis_*` are those of the original system.
 """
 
-from .errors import RangeError
+from .errors import FormatError, RangeError
 
 PHOTONIC = 0
 ACOUSTIC = 1
@@ -78,7 +78,7 @@ def tier(layer: int) -> str:
 
 
 class LisConfig:
-    """What a node computes: a version, its id and the mask of its enabled layers.  A value."""
+    """What a node computes: a version, its id and the mask of its enabled layers."""
 
     def __init__(self, version: int, node: int, mask: int = 0):
         if not 0 <= version <= 0xFF:
@@ -115,10 +115,10 @@ def config_from_bytes(raw: bytes) -> LisConfig:
     """Return the configuration that `LisConfig.to_bytes` wrote.
 
     Raises:
-        RangeError: not 5 bytes.
+        FormatError: not 5 bytes.
     """
     if len(raw) != 5:
-        raise RangeError("a configuration has 5 bytes, not %d" % len(raw))
+        raise FormatError("a configuration has 5 bytes, not %d" % len(raw))
     return LisConfig(raw[0], raw[1] | raw[2] << 8, raw[3] | raw[4] << 8)
 
 

@@ -31,7 +31,7 @@ class SilState:
         """Return the 16 bytes, L0 first."""
         return self._raw
 
-    def layer(self, layer: int) -> int:
+    def get_layer(self, layer: int) -> int:
         """Return the ByteSil of one layer, 0..15."""
         return self._raw[layers.check(layer)]
 

@@ -93,7 +93,12 @@ WRONG = {
     "share over 1": (["--share", "1.5"], "at most"),
     "share not a number": (["--share", "nan"], "more than 0"),
     "no rounds": (["--rounds", "0"], "1 or more"),
-    "alpha 0": (["--split", "dirichlet", "--alpha", "0"], "above 0"),
+    "alpha 0": (["--split", "dirichlet", "--alpha", "0"], "1e-6 to 1e6"),
+    "alpha not a number": (["--alpha", "nan"], "1e-6 to 1e6"),
+    "no number": (["--share", "much"], "--share"),
+    "no such option": (["--bogus"], "--help"),
+    "markup in a name": (["--dataset", "[/bold]"], "'[/bold]' is unknown"),
+    "nowhere to write": (["--out", "/proc/nowhere"], "--out"),
     "unknown split": (["--split", "fair"], "iid, dirichlet or natural"),
     "no natural groups": (["--split", "natural"], "iid or by dirichlet"),
     "hidden not units": (["--hidden", "many"], "32 or 64,32"),
@@ -108,6 +113,11 @@ WRONG = {
 def test_wrong_input_is_one_line_that_names_the_way_out(name: str, tmp_path: Path) -> None:
     args, way_out = WRONG[name]
     assert way_out in refused("simulate", *args, cwd=tmp_path)
+
+
+def test_an_unknown_backend_is_refused(tmp_path: Path) -> None:
+    line = refused(*SHORT, cwd=tmp_path, PAEBIRU_BACKEND="gpu")
+    assert "numba, plain" in line
 
 
 def test_a_model_can_be_gone_on_from(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ def test_tensor_is_mul_in_every_layer(a: SilState, b: SilState) -> None:
     """Each layer is mul of the two; commutative, neutral is the unit and vacuum the zero."""
     product = a.tensor(b)
     for i in range(16):
-        assert product.layer(i) == bytesil.mul(a.layer(i), b.layer(i))
+        assert product.get_layer(i) == bytesil.mul(a.get_layer(i), b.get_layer(i))
     assert product == b.tensor(a)
     assert a.tensor(state.neutral()) == a and a.tensor(state.vacuum()) == state.vacuum()
 
@@ -50,10 +50,10 @@ def test_a_state_is_a_value(a: SilState, layer: int, value: int) -> None:
     """with_layer changes that layer of a new state alone; equal bytes are equal with equal hash."""
     before = a.to_bytes()
     new = a.with_layer(layer, value)
-    assert a.to_bytes() == before and new.layer(layer) == value
+    assert a.to_bytes() == before and new.get_layer(layer) == value
     assert new.merge(a, 1 << layer) == a
     assert state.from_bytes(before) == a and hash(state.from_bytes(before)) == hash(a)
-    assert (new == a) == (a.layer(layer) == value)
+    assert (new == a) == (a.get_layer(layer) == value)
 
 
 @given(states)

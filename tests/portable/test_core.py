@@ -72,7 +72,7 @@ class TestState(unittest.TestCase):
         old = state.neutral()
         new = old.with_layer(layers.DERMIC, bytesil.I)
         self.assertEqual(old, state.neutral())
-        self.assertEqual(new.layer(4), bytesil.I)
+        self.assertEqual(new.get_layer(4), bytesil.I)
         self.assertEqual(
             new.project(layers.PERCEPTION).to_bytes(), b"\x80\x80\x80\x80\x84" + bytes(11)
         )

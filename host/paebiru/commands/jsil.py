@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from paebiru import accel, console
+from paebiru import accel, console, files
 from paebiru.errors import UsageError
 from sil import jsil
 from sil.errors import SilError
@@ -31,31 +32,34 @@ def _accelerate() -> None:
 
 
 @app.command()
-def info(files: Files) -> None:
+def info(paths: Files) -> None:
     """Say what streams hold, from their heads and lengths."""
     table = Table()
     for heading in ("file", "mode", "frame", "frames", "rows", "keyframes", "bytes", "of raw"):
-        table.add_column(heading, justify="left" if heading in ("file", "mode") else "right")
-    for path in files:
+        table.add_column(
+            heading, justify="left" if heading in ("file", "mode") else "right", overflow="fold"
+        )
+    for path in paths:
         with _named(path):
-            about = jsil.info(_read(path))
+            about = jsil.info(files.read(path))
         raw = about["frame"] * about["frames"]
         rows = "-".join(map(str, about["rows"])) or "-"
         table.add_row(
-            path.name, about["mode"], console.size(about["frame"]), str(about["frames"]), rows,
+            escape(str(path)), about["mode"], console.size(about["frame"]), str(about["frames"]),
+            rows,
             str(about["keyframes"]), console.size(about["bytes"]),
             f"{about['bytes'] / raw:.1%}" if raw else "-",
         )  # fmt: skip
         if about["torn"]:
-            console.err.print(f"{path}: {about['torn']} bytes behind the last whole block")
+            console.say(f"{path}: {about['torn']} bytes behind the last whole block")
     console.out.print(table)
 
 
 @app.command()
-def verify(files: Files) -> None:
+def verify(paths: Files) -> None:
     """Decode streams whole; exit code 2 if one is damaged or torn."""
-    for path in files:
-        data = _read(path)
+    for path in paths:
+        data = files.read(path)
         with _named(path):
             frames, good = jsil.verify(data)
         if good < len(data):
@@ -66,7 +70,7 @@ def verify(files: Files) -> None:
                 f"{path}: torn behind frame {frames}, byte {good} of {len(data)}: {keep}"
             )
         digest = hashlib.sha256(data).hexdigest()
-        console.out.print(f"{path}: {frames} frames, {good} bytes, sha256 {digest}", soft_wrap=True)
+        console.say(f"{path}: {frames} frames, {good} bytes, sha256 {digest}")
 
 
 @app.command()
@@ -89,7 +93,7 @@ def diff(old: File, new: File) -> None:
     more = abs(len(frames[0]) - len(frames[1]))
     if more:
         longer = old if len(frames[0]) > len(frames[1]) else new
-        console.out.print(f"{longer} has {more} frames more")
+        console.say(f"{longer} has {more} frames more")
     if changed or more:
         raise typer.Exit(1)
     console.out.print(f"the same {len(frames[0])} frames")
@@ -112,31 +116,33 @@ def pack(
         raise UsageError(f"--frame {frame} is no size: give the bytes of a frame, 1 or more")
     if keyframe < 0:
         raise UsageError(f"--keyframe {keyframe} is no distance: give 0 for none, or more")
-    data = _read(raw)
+    if raw.resolve() == out.resolve():
+        raise UsageError(f"{out} is the input too: give another file for the output")
+    data = files.read(raw)
     if not data or len(data) % frame:
         raise UsageError(
             f"{raw} has {len(data)} bytes, no whole number of frames of {frame}: give its --frame"
         )
     frames = (data[at : at + frame] for at in range(0, len(data), frame))
     stream = jsil.pack(frames, MODES[mode.lower()], interval=keyframe)
-    _write(out, stream)
-    console.out.print(
+    files.write(out, stream)
+    console.say(
         f"{out}: {len(data) // frame} frames, {len(stream)} bytes, {len(stream) / len(data):.1%}"
-        " of raw", soft_wrap=True,
-    )  # fmt: skip
+        " of raw"
+    )
 
 
 @app.command()
 def unpack(stream: File, out: File) -> None:
     """Unpack a stream into a file of its frames, one after another."""
     frames = list(_frames(stream))
-    _write(out, b"".join(frames))
-    console.out.print(f"{out}: {len(frames)} frames of {len(frames[0])} bytes", soft_wrap=True)
+    files.write(out, b"".join(frames))
+    console.say(f"{out}: {len(frames)} frames of {len(frames[0])} bytes")
 
 
 def _frames(path: Path) -> Iterator[bytes]:
     with _named(path):
-        yield from jsil.unpack(_read(path))
+        yield from jsil.unpack(files.read(path))
 
 
 class _named:
@@ -151,17 +157,3 @@ class _named:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, SilError):
             raise UsageError(f"{self._path}: {error}") from None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read ({error.strerror}): give a file's path") from None
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written ({error.strerror}): give another") from None

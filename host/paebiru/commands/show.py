@@ -13,6 +13,8 @@ from paebiru import console
 from paebiru.sim.federation import Round
 from paebiru.sim.plan import Plan, World
 
+TAIL = 5  # the accuracy of a run is the mean of its last rounds'
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -55,7 +57,13 @@ class JsonLines:
 
     def start(self, world: World) -> None:
         """Print the plan."""
-        _emit("start", weights=world.weights, sizes=world.sizes, **_jsonable(world.plan))
+        _emit(
+            "start",
+            weights=world.weights,
+            sizes=world.sizes,
+            server_rate=world.plan.server_rate / 256,
+            **_jsonable(world.plan),
+        )
 
     def round(self, done: Round, float32: float | None) -> None:
         """Print one round."""
@@ -74,7 +82,7 @@ def _jsonable(plan: Plan) -> dict[str, object]:
 
 
 def _emit(event: str, **values: object) -> None:
-    print(json.dumps({"event": event, **values}), flush=True)
+    print(json.dumps({"event": event, **values}, allow_nan=False), flush=True)
 
 
 class Terminal:
@@ -129,7 +137,13 @@ class Terminal:
         self._bar.stop()
         wide = outcome.float32_bytes
         table = Table(title=f"after {outcome.rounds} rounds, {outcome.seconds:.1f} s")
-        for heading in ("", "accuracy (last 5)", "up a round", "down a round", "whole run"):
+        for heading in (
+            "",
+            f"accuracy (last {min(TAIL, outcome.rounds)})",
+            "up a round",
+            "down a round",
+            "whole run",
+        ):
             table.add_column(heading, justify="left" if not heading else "right")
         table.add_row(
             "Paebiru",

@@ -10,14 +10,12 @@ from typing import Annotated, cast
 
 import typer
 
-from paebiru import accel, models
-from paebiru.commands.show import JsonLines, Outcome, Show, Terminal
+from paebiru import accel, files, models
+from paebiru.commands.show import TAIL, JsonLines, Outcome, Show, Terminal
 from paebiru.errors import UsageError
 from paebiru.federated import reference
 from paebiru.sim import federation
 from paebiru.sim.plan import Plan, SplitName, World, prepare
-
-TAIL = 5  # the accuracy reported is the mean of the last rounds'
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +58,7 @@ def simulate(
         raise UsageError(f"--workers {workers} cannot work: give 1 or more")
     accel.install()
     world = prepare(plan)
-    out = _folder(out)
+    out = files.folder(out)
     show = JsonLines() if json else Terminal(world)
     with show, closing(federation.Federation(world, workers)) as run:
         _run(run, show, not no_reference, out)
@@ -73,20 +71,22 @@ def _run(run: federation.Federation, show: Show, compare: bool, out: Path) -> No
     ours: list[federation.Round] = []
     theirs: list[float] = []
     interrupted = False
+    codes = run.world.codes
     try:
         show.start(run.world)
         for done in run.rounds():
-            if floats is not None:
-                theirs.append(next(floats))
-            ours.append(done)
-            show.round(done, theirs[-1] if theirs else None)
+            there = None if floats is None else next(floats)
+            # Together: what is saved and told is of the same round, wherever Ctrl-C falls.
+            codes, ours, theirs = run.model(), [*ours, done], [*theirs, there or 0.0]
+            show.round(done, there)
     except KeyboardInterrupt:
         if not ours:
             raise
         interrupted = True
-    model = models.stream(run.model(), run.world.sizes)
-    (out / "model.jsil").write_bytes(model)
-    outcome = _outcome(run.world, ours, theirs[: len(ours)], model, time.perf_counter() - begun)
+    model = models.stream(codes, run.world.sizes)
+    files.write(out / "model.jsil", model)
+    theirs = theirs if compare else []
+    outcome = _outcome(run.world, ours, theirs, model, time.perf_counter() - begun)
     from paebiru import plot  # matplotlib takes a second to load: not before the first round
 
     plot.save(out / "accuracy.png", *_curves(run.world, ours, theirs), _title(run.world.plan))
@@ -136,14 +136,9 @@ def _title(plan: Plan) -> str:
 def _units(text: str) -> tuple[int, ...]:
     """Return hidden layers' units from `32` or `64,32`; an empty text is a linear model."""
     try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
+        units = tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
         raise UsageError(f"--hidden {text} is no list of units: give them as 32 or 64,32") from None
-
-
-def _folder(path: Path) -> Path:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--out {path} cannot be made ({error.strerror}): give a folder") from None
-    return path
+    if any(not 1 <= n <= 1024 for n in units):
+        raise UsageError(f"--hidden {text} is out of range: a layer has 1..1024 units")
+    return units

@@ -16,7 +16,7 @@ SplitName = Literal["iid", "dirichlet", "natural"]
 
 @dataclass(frozen=True)
 class Plan:
-    """A federation to simulate.  The same plan gives the same model, to the byte."""
+    """A federation to simulate.  The same plan (and start) gives the same model, to the byte."""
 
     dataset: str = "digits"
     clients: int = 10
@@ -48,6 +48,8 @@ class Plan:
                 raise UsageError(f"--{name} {value} is too small: give {low} or more")
         if self.seed >= 1 << 29:
             raise UsageError(f"--seed {self.seed} is too large: give one below 2**29")
+        if not 1e-6 <= self.alpha <= 1e6:
+            raise UsageError(f"--alpha {self.alpha:g} is out of range: give 1e-6 to 1e6, as 0.3")
         if not 0 < self.share <= 1:
             raise UsageError(
                 f"--share {self.share:g} is no share of the weights: give more than 0 and at most"
@@ -69,7 +71,8 @@ class Plan:
         Unless given, 2 where updates are sparse: a mean over boards that each sent other
         weights is diluted, and measured best there (make bench); 1 where they are dense.
         """
-        rate = self.rate if self.rate is not None else (2.0 if self.share < 0.5 else 1.0)
+        sparse = self.parts <= update.SPARSE
+        rate = self.rate if self.rate is not None else (2.0 if sparse else 1.0)
         return max(1, round(rate * RATE_ONE))
 
 
@@ -106,8 +109,8 @@ def prepare(plan: Plan) -> World:
     parts = _deal(plan, split)
     if plan.start is None:
         return World(plan, split, parts, sizes, bytes(nn.initial_codes(sizes, plan.seed)))
-    codes = models.load(plan.start, sizes)
-    return World(plan, split, parts, sizes, codes, plan.start.stat().st_size)
+    codes, given = models.load(plan.start, sizes)
+    return World(plan, split, parts, sizes, codes, given)
 
 
 def _deal(plan: Plan, split: Split) -> list[partition.Indices]:

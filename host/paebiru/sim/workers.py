@@ -17,6 +17,10 @@ from paebiru import accel
 PATIENCE_S = 600.0  # no round of a simulated fleet takes so long: a worker that does has died
 
 
+class WorkerError(Exception):
+    """A process of the fleet died or hangs: nothing of ours to mend, the run ends."""
+
+
 class Board(Protocol):
     """One simulated board, as the fleet sees it."""
 
@@ -42,7 +46,7 @@ class Workers:
     """Boards dealt in runs to `count` processes.
 
     Raises:
-        RuntimeError: in `round`, if a worker died or answers no more; it names which.
+        WorkerError: in `round`, if a worker died or answers no more.
     """
 
     def __init__(self, boards: Sequence[Board], count: int):
@@ -62,19 +66,21 @@ class Workers:
 
     def round(self, payload: bytes | None, number: int) -> list[bytes]:
         """Return the payload of every board, in the boards' order."""
-        for pipe in self._pipes:
-            pipe.send((payload, number))
         answers: list[bytes] = []
-        for i, pipe in enumerate(self._pipes):
-            try:
+        try:
+            for pipe in self._pipes:
+                pipe.send((payload, number))
+            for pipe in self._pipes:
                 if not pipe.poll(PATIENCE_S):
-                    raise RuntimeError(f"worker {i} has not answered for {PATIENCE_S:.0f} s")
+                    raise WorkerError(f"a worker has not answered for {PATIENCE_S:.0f} s")
                 answer = pipe.recv()
-            except EOFError:
-                raise RuntimeError(f"worker {i} died in round {number}") from None
-            if isinstance(answer, Exception):
-                raise answer
-            answers += answer
+                if isinstance(answer, Exception):
+                    raise answer
+                answers += answer
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            raise WorkerError(
+                f"a worker died in round {number}, perhaps for want of memory: take fewer --workers"
+            ) from None
         return answers
 
     def close(self) -> None:
