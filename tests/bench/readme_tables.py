@@ -52,8 +52,8 @@ def streams() -> str:
     """Return JSIL beside general compressors."""
     body = [
         (
-            r["stream"], f"{r['raw']:,}", f"**{r['jsil']:,.0f}**", f"{r['brotli_11']:,.0f}",
-            f"{r['zstd_19']:,.0f}", f"{r['zlib_9']:,.0f}", f"{r['order_0']:,.0f}",
+            r["stream"], f"{r['raw']:,}", f"**{r['jsil']:,.0f}**", f"{r['brotli']:,.0f}",
+            f"{r['zstd']:,.0f}", f"{r['zlib']:,.0f}", f"{r['order0']:,.0f}",
         )
         for r in rows("jsil")
     ]  # fmt: skip
