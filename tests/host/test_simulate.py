@@ -140,10 +140,26 @@ def test_a_start_that_is_no_such_model_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in refused(*SHORT, "--start", "missing", cwd=tmp_path)
 
 
+def test_a_run_that_diverges_keeps_its_last_good_round(tmp_path: Path) -> None:
+    diverging = ["--rate", "16", "--rounds", "1000"]
+    done = paebiru("simulate", *diverging, "--no-reference", "--json", cwd=tmp_path)
+    assert done.returncode == 2 and "--rate" in done.stderr
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert last["event"] == "done" and 0 < last["rounds"] < 1000
+    model = (tmp_path / "run" / "model.jsil").read_bytes()
+    assert hashlib.sha256(model).hexdigest() == last["model_sha256"]
+
+
 def test_ctrl_c_keeps_the_rounds_that_are_done(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "paebiru.cli", "simulate", "--rounds", "100000", "--json"]
     with subprocess.Popen(
-        command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # Whoever runs the tests in the background has it ignore Ctrl-C; the user does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         for _ in range(3):  # the start and two rounds

@@ -16,6 +16,7 @@ from paebiru.errors import UsageError
 from paebiru.federated import reference
 from paebiru.sim import federation
 from paebiru.sim.plan import Plan, SplitName, World, prepare
+from sil.errors import ModelError
 
 
 def register(app: typer.Typer) -> None:
@@ -65,12 +66,12 @@ def simulate(
 
 
 def _run(run: federation.Federation, show: Show, compare: bool, out: Path) -> None:
-    """Run round by round, the reference in step; Ctrl-C keeps the rounds that are done."""
+    """Run round by round, the reference in step; however it ends, the rounds done are kept."""
     begun = time.perf_counter()
     floats = _reference(run.world) if compare else None
     ours: list[federation.Round] = []
     theirs: list[float] = []
-    interrupted = False
+    ended: BaseException | None = None
     codes = run.world.codes
     try:
         show.start(run.world)
@@ -79,10 +80,10 @@ def _run(run: federation.Federation, show: Show, compare: bool, out: Path) -> No
             # Together: what is saved and told is of the same round, wherever Ctrl-C falls.
             codes, ours, theirs = run.model(), [*ours, done], [*theirs, there or 0.0]
             show.round(done, there)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ModelError) as error:
         if not ours:
             raise
-        interrupted = True
+        ended = error
     model = models.stream(codes, run.world.sizes)
     files.write(out / "model.jsil", model)
     theirs = theirs if compare else []
@@ -91,8 +92,13 @@ def _run(run: federation.Federation, show: Show, compare: bool, out: Path) -> No
 
     plot.save(out / "accuracy.png", *_curves(run.world, ours, theirs), _title(run.world.plan))
     show.done(outcome, out)
-    if interrupted:
-        raise KeyboardInterrupt
+    if isinstance(ended, ModelError):
+        raise UsageError(
+            f"ended after round {len(ours)}, which is saved, since the weights grew too large:"
+            " take a smaller --rate, a larger --share, or fewer --rounds"
+        )
+    if ended is not None:
+        raise ended
 
 
 def _outcome(
