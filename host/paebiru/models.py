@@ -28,7 +28,7 @@ def load(path: Path, sizes: tuple[int, ...]) -> tuple[bytes, int]:
     data = files.read(path)
     try:
         frames = list(jsil.unpack(data))
-        rows = jsil.info(data)["rows"]
+        rows = jsil.read_head(data)[0].rows
     except SilError as error:
         raise UsageError(f"{path}: {error}") from None
     if len(frames) != 1 or rows != sizes:

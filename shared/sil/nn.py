@@ -149,3 +149,10 @@ def encode(masters: Ints) -> bytearray:
     codes = bytearray(len(masters))
     _codes.encode16(masters, len(masters), tables.thresholds(), tables.level_codes(), codes)
     return codes
+
+
+def decode(codes: Buf) -> Ints:
+    """Return the weights of a model as int16 Q12: masters to train from."""
+    masters = array("h", bytes(2 * len(codes)))
+    _codes.decode16(codes, len(codes), tables.dec(), masters)
+    return masters

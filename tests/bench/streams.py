@@ -41,7 +41,7 @@ def federation(
     data = datasets.load(name).split(seed)
     sizes = (data.train_x.shape[1], *hidden, len(datasets.load(name).classes))
     codes = bytes(nn.initial_codes(sizes, seed))
-    master = Master(sizes, codes, share, RATE_ONE if share == DENSE else 2 * RATE_ONE)
+    master = Master(codes, share, RATE_ONE if share == DENSE else 2 * RATE_ONE)
     trainer = train.Trainer(sizes, data.signed)
     selector = update.Selector(len(codes), share)
     expectation = update.Expectation(sizes, codes)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paebiru.federated.rules import Codes, decoded, fedavg_aggregate
-from sil import nn, train, update
+from sil import nn, update
 
 Int64 = NDArray[np.int64]
 RATE_ONE = 256  # a server rate of 1.0
@@ -18,18 +18,14 @@ class Master:
     What the boards lack, master - base, goes down a share a round: the hub's own error feedback.
 
     Args:
-        sizes: units of each layer.
         codes: the first model.
         share: of the weights sent down a round, in parts of 10000.
         rate: server learning rate, in 1/256: each mean update counts this much.
     """
 
-    def __init__(self, sizes: tuple[int, ...], codes: bytes, share: int, rate: int):
-        self.sizes = sizes
+    def __init__(self, codes: bytes, share: int, rate: int):
         self.rate = rate
-        trainer = train.Trainer(sizes, signed=False)
-        trainer.load(codes)
-        self.base = array("h", trainer.masters)
+        self.base = nn.decode(codes)
         self.master: Int64 = np.array(self.base, dtype=np.int64) << 8
         self._selector = update.Selector(len(self.base), share)
 

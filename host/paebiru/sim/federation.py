@@ -36,7 +36,7 @@ class Federation:
     def __init__(self, world: World, workers: int = 1):
         plan = world.plan
         self.world = world
-        self.master = Master(world.sizes, world.codes, plan.parts, plan.server_rate)
+        self.master = Master(world.codes, plan.parts, plan.server_rate)
         boards = [SimBoard(world, number) for number in range(plan.clients)]
         self._samples = np.array([board.samples for board in boards], dtype=np.int64)
         self._fleet = spread(boards, workers)
