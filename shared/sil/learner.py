@@ -40,9 +40,11 @@ class Learner:
         self.trainer.load(first)
         weights = self.trainer.weights
         self.base = array("h", self.trainer.masters)
-        self._residual = array("h", bytes(2 * weights))
+        self.residual = array("h", bytes(2 * weights))
         self._selector = update.Selector(weights, share)
         self._frame = bytearray(weights)
+        self._left = 0  # epochs to go
+        self._seed = 0
         self._payload = Payload(sizes, first)
         self._payload.expect(self.base)
 
@@ -57,19 +59,48 @@ class Learner:
         self._payload.expect(self.base)
 
     def train(self, x: Buf, y: Buf, order: Ints, epochs: int, seed: int) -> int:
-        """Train `epochs` times on the samples that `order` names, from the received model.
+        """Train `epochs` times, once or more, on the samples that `order` names, from the received model.
 
         Returns how many samples the last epoch classified right before their step.
         """
+        self.begin(order, epochs, seed)
+        while not self.advance(x, y, order, len(order)):
+            pass
+        return self.trainer.right
+
+    def begin(self, order: Ints, epochs: int, seed: int) -> None:
+        """Start from the received model what `advance` then does in pieces."""
         trainer = self.trainer
         _sparse.copy(trainer.masters, trainer.weights, self.base)
-        right = 0
-        epoch = 0
-        while epoch < epochs:
-            right = trainer.epoch(x, y, order, seed + epoch)
-            epoch += 1
-        _sparse.gain(self._residual, trainer.weights, trainer.masters, self.base)
-        return right
+        self._left = epochs
+        self._seed = seed
+        trainer.begin(order, seed)
+
+    def advance(self, x: Buf, y: Buf, order: Ints, samples: int) -> bool:
+        """Train on about as many samples more; True when all epochs are done."""
+        trainer = self.trainer
+        if not trainer.advance(x, y, order, samples):
+            return False
+        self._left -= 1
+        if self._left > 0:
+            self._seed += 1
+            trainer.begin(order, self._seed)
+            return False
+        _sparse.gain(self.residual, trainer.weights, trainer.masters, self.base)
+        return True
+
+    def take_back(self, payload: Buf) -> None:
+        """Let the changes of a report wait again: nobody took it, and the model is as it was.
+
+        Raises:
+            FormatError: it is no report of this model.
+        """
+        self._payload.decode(payload, self._frame)
+        update.apply(self.residual, self._frame)
+
+    def restore(self) -> None:
+        """Go on from the `base` and the `residual` that were just filled from a checkpoint."""
+        self._payload.expect(self.base)
 
     def report(self, out: bytearray) -> int:
         """Write the changes most worth sending to `out`; return the payload's length.
@@ -80,7 +111,7 @@ class Learner:
             RangeError: `out` is shorter than `limit` says; nothing was taken.
         """
         self._payload.check(out)
-        self._selector.take(self._residual, self._frame)
+        self._selector.take(self.residual, self._frame)
         return self._payload.encode(self._frame, out)
 
     @property

@@ -53,6 +53,8 @@ class Trainer:
         self._rows = array("H", range(batch))  # hidden layers are not gathered
         self._expn = tables.expn()
         self._rand = Rand16(0)
+        self._next = 0  # where in `order` the epoch has got to
+        self.right = 0  # samples of the epoch classified right before their step
 
     def load(self, codes: Buf) -> None:
         """Set the masters to the weights of a model.
@@ -76,19 +78,29 @@ class Trainer:
         Returns:
             How many samples were classified right before their step.
         """
-        rand = self._rand
-        rand.seed(seed)
-        rand.shuffle(order)
-        right = 0
-        first = 0
+        self.begin(order, seed)
+        while not self.advance(x, y, order, len(order)):
+            pass
+        return self.right
+
+    def begin(self, order: Ints, seed: int) -> None:
+        """Shuffle `order` for an epoch that `advance` takes in pieces."""
+        self._rand.seed(seed)
+        self._rand.shuffle(order)
+        self._next = 0
+        self.right = 0
+
+    def advance(self, x: Buf, y: Buf, order: Ints, samples: int) -> bool:
+        """Train on the next `samples` or a few more, for whole batches; True at the epoch's end."""
+        end = self._next + samples
         total = len(order)
-        while first < total:
-            n = total - first
+        while self._next < total and self._next < end:
+            n = total - self._next
             if n > 1 << self.lb:
                 n = 1 << self.lb
-            right += self._step(x, y, order, first, n)
-            first += n
-        return right
+            self.right += self._step(x, y, order, self._next, n)
+            self._next += n
+        return self._next == total
 
     def _step(self, x: Buf, y: Buf, order: Ints, first: int, n: int) -> int:
         """Take one minibatch: forward, error, backward, then the updates."""

@@ -76,7 +76,7 @@ class TestLearner(unittest.TestCase):
         other = self.board()
         other.receive(bytes(out[: board.report(out)]))
         sent = [other.base[i] - board.base[i] for i in range(len(board.base))]
-        kept = board._residual
+        kept = board.residual
         self.assertEqual([sent[i] + kept[i] for i in range(len(sent))], learned)
 
     def test_wrong_arguments(self):

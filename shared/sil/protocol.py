@@ -1,0 +1,178 @@
+"""What a node and its hub say to each other over the link (SPEC-node.md): kinds and layouts."""
+
+from .compat import Buf
+from .errors import FormatError
+from .link.messages import get16, get32, put16, put32
+
+VERSION = 1
+
+# -- posts of a board
+STATUS = 16
+BATCH = 17
+HEALTH = 18
+ANSWER = 19
+# -- posts of the hub
+CONTEXT = 24
+LABEL = 25
+CONTROL = 26
+
+# -- what CONTROL asks for
+PIN = 1
+ROLLBACK = 2
+FORK = 3
+PERIOD = 4
+RESTART = 5
+TELL_HEALTH = 6
+
+# -- kinds of objects
+MODEL = 1
+ORDER = 2
+UPDATE = 3
+
+# -- phases of a board's learning
+EMPTY = 0
+IDLE = 1
+TRAINING = 2
+REPORTING = 3
+PHASES = ("no model", "idle", "training", "reporting")
+
+# -- flags
+SAFE = 1  # of STATUS
+SIGNED = 1  # of MODEL
+SEEDED = 2
+WHOLE = 4
+CHANGES = 1  # of ORDER
+TRAIN = 2
+
+STATUS_SIZE = 26
+BATCH_HEAD = 8
+HEALTH_HEAD = 22
+ANSWER_SIZE = 10
+CONTEXT_SIZE = 18
+MODEL_HEAD = 16
+ORDER_HEAD = 16
+UPDATE_HEAD = 8
+NAME_SIZE = 8  # of a model: the head of its SHA-256
+MAX_LAYERS = 8
+
+
+class Task:
+    """What is to be learned, and how: sizes, signed inputs, share of weights sent, step sizes."""
+
+    def __init__(
+        self, sizes: "tuple[int, ...]", signed: bool, share: int, lb: int = 3, lrs: int = 3
+    ) -> None:
+        self.sizes = sizes
+        self.signed = signed
+        self.share = share
+        self.lb = lb
+        self.lrs = lrs
+
+    def same(self, other: "Task | None") -> bool:
+        """Tell whether `other` asks for the same."""
+        return (
+            other is not None
+            and self.sizes == other.sizes
+            and self.signed == other.signed
+            and (self.share, self.lb, self.lrs) == (other.share, other.lb, other.lrs)
+        )
+
+
+def write_sizes(sizes: "tuple[int, ...]", buf: bytearray, at: int) -> int:
+    """Write the units of each layer to `buf` from `at` on; return where they end."""
+    for units in sizes:
+        put16(buf, at, units)
+        at += 2
+    return at
+
+
+def read_sizes(buf: Buf, at: int, count: int) -> "tuple[int, ...]":
+    """Return `count` layers' units from `buf`, from `at` on.
+
+    Raises:
+        FormatError: too few or too many layers, or the buffer ends before they do.
+    """
+    if not 2 <= count <= MAX_LAYERS or at + 2 * count > len(buf):
+        raise FormatError("a model has 2 to %d layers of units, not %d" % (MAX_LAYERS, count))
+    return tuple([get16(buf, at + 2 * i) for i in range(count)])
+
+
+def write_model_head(task: Task, flags: int, round_number: int, seed: int) -> bytearray:
+    """Return the head of a MODEL object."""
+    head = bytearray(MODEL_HEAD + 2 * len(task.sizes))
+    head[0] = VERSION
+    head[1] = flags | (SIGNED if task.signed else 0)
+    head[2] = len(task.sizes)
+    head[3] = task.lb
+    head[4] = task.lrs
+    put16(head, 6, task.share)
+    put32(head, 8, round_number)
+    put32(head, 12, seed)
+    write_sizes(task.sizes, head, MODEL_HEAD)
+    return head
+
+
+def read_model_head(head: Buf) -> Task:
+    """Return the task of a MODEL object whose first bytes, sizes included, are `head`.
+
+    Raises:
+        FormatError: it is none, or of another version.
+    """
+    if len(head) < MODEL_HEAD or head[0] != VERSION:
+        raise FormatError("not a model of version %d" % VERSION)
+    sizes = read_sizes(head, MODEL_HEAD, head[2])
+    return Task(sizes, bool(head[1] & SIGNED), get16(head, 6), head[3], head[4])
+
+
+def write_order_head(
+    buf: bytearray, round_number: int, seed: int, counted: int, epochs: int, flags: int
+) -> None:
+    """Write the head of an ORDER object to the front of `buf`."""
+    put32(buf, 0, round_number)
+    put32(buf, 4, seed)
+    put32(buf, 8, counted)
+    buf[12] = epochs
+    buf[13] = flags
+    put16(buf, 14, 0)
+
+
+def write_update_head(buf: bytearray, round_number: int, samples: int, right: int) -> None:
+    """Write the head of an UPDATE object to the front of `buf`."""
+    put32(buf, 0, round_number)
+    put16(buf, 4, samples)
+    put16(buf, 6, right)
+
+
+class Status:
+    """A board's STATUS, read."""
+
+    def __init__(self, body: Buf) -> None:
+        if len(body) < STATUS_SIZE or body[0] != VERSION:
+            raise FormatError("not a status of version %d" % VERSION)
+        self.phase = body[1]
+        self.branch = body[2]
+        self.is_safe = bool(body[3] & SAFE)
+        self.round = get32(body, 4)
+        self.generation = get32(body, 8)
+        self.samples = get16(body, 12)
+        self.inputs = get16(body, 14)
+        self.model = bytes(body[16:24])
+        self.layers = get16(body, 24)
+
+
+class Health:
+    """A board's HEALTH, read."""
+
+    def __init__(self, body: Buf) -> None:
+        if len(body) < HEALTH_HEAD:
+            raise FormatError("health has %d bytes or more, not %d" % (HEALTH_HEAD, len(body)))
+        self.uptime = get32(body, 0)
+        self.free = get32(body, 4)
+        self.boots = get32(body, 8)
+        self.cause = body[12]
+        self.crashes = body[13]
+        self.lost = get16(body, 14)
+        self.silent = get16(body, 16)
+        self.failed = get16(body, 18)
+        self.false_frames = get16(body, 20)
+        self.text = bytes(body[HEALTH_HEAD:]).decode()
