@@ -7,7 +7,7 @@ the widest matrix, one byte an element; 4 KB of tables once for all coders.
 from array import array
 
 from . import coder_tables
-from .compat import const
+from .compat import Buf, const
 from .errors import RangeError
 from .kernels import entropy, spans
 
@@ -101,13 +101,13 @@ class Coder:
         self._aim(at + 1, end, n, before, delta, side, 0)
         beside = side if side is not None else self._nothing
         done = entropy.code(
-            out, self._symbols, raw, beside, self._prob, self._count, st, self._table,
+            out, out, self._symbols, raw, beside, self._prob, self._count, st, self._table,
             self._column, self._segments,
         )  # fmt: skip
         return done if done < 0 else spans.finish(out, at + 1, st)
 
     def decode(
-        self, data: bytearray, at: int, end: int,
+        self, data: Buf, at: int, end: int,
         raw: bytearray, before: int, n: int, delta: int, side: "bytearray | None",
     ) -> None:  # fmt: skip
         """Undo `encode`: data[at:end] back to raw[before:before + n], whatever the bytes are."""
@@ -117,8 +117,8 @@ class Coder:
         spans.begin(data, st)
         beside = side if side is not None else self._nothing
         entropy.code(
-            data, self._symbols, raw, beside, self._prob, self._count, st, self._table,
-            self._column, self._segments,
+            data, self._nothing, self._symbols, raw, beside, self._prob, self._count, st,
+            self._table, self._column, self._segments,
         )  # fmt: skip
 
     def _aim(self, at: int, end: int, n: int, before: int, delta: int,

@@ -1,6 +1,6 @@
 """The head of a JSIL stream, and the check that ends each block (SPEC.md section 3)."""
 
-from .compat import const
+from .compat import Buf, const
 from .crc import Crc32
 from .errors import FormatError, RangeError
 from .guarded import put
@@ -148,9 +148,7 @@ class Check:
         self._chain[0] = seed >> 8
         self._chain[1] = seed & 0xFF
 
-    def make(
-        self, data: bytearray, start: int, end: int, side: "bytearray | None", long: bool
-    ) -> int:
+    def make(self, data: Buf, start: int, end: int, side: "bytearray | None", long: bool) -> int:
         """Sum data[start:end] and the expectation up into `sum`; return its length."""
         if long:
             crc = self._crc

@@ -10,7 +10,7 @@ rank by magnitude, 1..127; of a state's byte the high bit of theta, then rho, th
 rest.  Its decisions: is it non-zero; the sign; four bits of rank (the bucket); the rest.
 
     words of `st` (int32)                      offsets in `tab` (uint16)
-    0 place in `io`, 1 end of its room            0 logistic function, 257 points
+    0 place in the bytes, 1 where they end        0 logistic function, 257 points
     2 low end of the interval, or the word      257 its inverse at three scales of 256
     3 span of the interval, < 2**28            1025 learning rate by count, 128
     4 elements, 5 segments of a frame          1153 class of a density, 256
@@ -40,10 +40,10 @@ _REST = const(2280)  # 8 nodes a context
 
 
 def code(
-    io: ptr8, symbols: ptr8, raw: ptr8, side: ptr8, prob: ptr16, count: ptr8,
+    data: ptr8, out: ptr8, symbols: ptr8, raw: ptr8, side: ptr8, prob: ptr16, count: ptr8,
     st: ptr32, tab: ptr16, column: ptr16, segment: ptr16,
 ) -> int:  # fmt: skip
-    """Code `symbols` to `io`, or decode them and the bytes that they are; return the place.
+    """Code `symbols` to `out`, or decode them and their bytes from `data`; return the place.
 
     Encoding returns -1 where the room did not suffice.  `raw` is the frame before, then
     the block (all of it known when encoding); `segment` has (width, rows, class) for
@@ -200,21 +200,21 @@ def code(
             if decode:
                 x = 0
                 if at < end:
-                    x = (io[at] & 15) << 4
+                    x = (data[at] & 15) << 4
                 at += 1
                 if at < end:
-                    x |= (io[at] & 0xFF) >> 4
+                    x |= (data[at] & 0xFF) >> 4
                 low = (low << 8) | x
             else:
                 if low >> 28:
                     k = at - 1
-                    while io[k] & 0xFF == 255:
-                        io[k] = 0
+                    while out[k] & 0xFF == 255:
+                        out[k] = 0
                         k -= 1
-                    io[k] = ((io[k] & 0xFF) + 1) & 0xFF
+                    out[k] = ((out[k] & 0xFF) + 1) & 0xFF
                 if at >= end:
                     return -1
-                io[at] = (low >> 20) & 0xFF
+                out[at] = (low >> 20) & 0xFF
                 at += 1
                 low = (low & 0xFFFFF) << 8
         # ---- learn
