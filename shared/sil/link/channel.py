@@ -32,6 +32,7 @@ class Channel:
         self.is_up = False
         self.buf = self.reader.buf  # details of an event
         self.start = self.end = self.kind = self.code = self.retry = 0
+        self.heard = 0  # whole frames of a peer that came in, signed or not
         self.forged = 0  # frames that the key did not sign
         self.replayed = 0  # frames whose counter was used before
         self.reflected = 0  # our own frames, sent back to us
@@ -157,6 +158,7 @@ class Channel:
         elif buf[0] & fr.FROM_RESPONDER != self._peer_flag:
             self.reflected += 1
         elif not buf[0] & fr.AUTHENTICATED:
+            self.heard = (self.heard + 1) & 0xFFFF
             self._on_unsigned(buf[1])
         elif self._keys is not None and m.get16(buf, 2) == self._session:
             if self._admit(self._keys):
@@ -177,6 +179,7 @@ class Channel:
             self._tell(ev.ALARM)
             return False
         self._replay.accept(counter)
+        self.heard = (self.heard + 1) & 0xFFFF
         if self._rx_cipher is not None:
             self._rx_cipher.apply(buf, HEADER, self.reader.payload_end())
         self._alive()

@@ -64,6 +64,10 @@ class Initiator(Session):
         self._next_pause = min(2 * self._next_pause, _PAUSE_LAST)
         self._enter(_CALLING)
 
+    def lost(self) -> None:
+        """End the session, if any, because its line is gone; call again on the next one."""
+        self._give_up(_PAUSE_FIRST // 4)
+
     def _enter(self, step: int) -> None:
         self._step = step
         self._due = True
