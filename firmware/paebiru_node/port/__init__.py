@@ -33,9 +33,11 @@ Parts, by the role that the board's description gives them
     link(role) -> Link                  bytes from and to the hub
         datagrams                       True: pieces arrive whole or not at all
         hides_etx                       True: 03 must not come raw (a REPL listens)
-        open() -> bool                  make a step towards being up; True: it is
+        open() -> bool                  make a step towards being up; True: it is.
+                                        PortError: it cannot be, and what to correct
         readinto(buf) -> int            0 when nothing is there; OSError: the line is gone
         write(buf, start, end) -> int   how many bytes it took
+        heard()                         a valid frame came: keep the REPL off the line
         close()                         let go; `open` may be called again
 
 Memory that outlives the power
@@ -53,4 +55,21 @@ CAUSE_SOFT = 4  # the interpreter started over
 CAUSE_BROWNOUT = 5
 CAUSE_UNKNOWN = 6
 
+MAX_NAME = 15  # characters: ESP-IDF's NVS
+MAX_SAVED = 512  # bytes
+
 CAUSES = ("power", "reset", "watchdog", "sleep", "soft", "brown-out", "unknown")
+
+# Names of types, for checkers (__init__.pyi says what they are).
+Board = object
+Entry = object
+Make = object
+Part = object
+Port = object
+Bus = object
+Analog = object
+Stream = object
+Output = object
+Link = object
+Reading = object
+Writing = object
