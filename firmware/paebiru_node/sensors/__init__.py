@@ -17,3 +17,7 @@ and is made with ``Driver(part, entry)``, where ``entry`` is a dict: ``driver``,
 ``role`` (which bus, analog input or stream), ``address`` (I2C) and the driver's own options.
 Making it checks that the chip is there and is the right one (`SensorError` if not).
 """
+
+from .registry import DRIVERS, make
+
+__all__ = ("DRIVERS", "make")
