@@ -133,14 +133,32 @@ class Driver(Sensor):
                 raise SensorError("%s: %s" % (self.where, error))
         return True
 
+    def rewind(self) -> None:
+        """Let the first frame be the next."""
+        self._rewind(True)
+
+    def next(self) -> bool:
+        """Read the next frame, whatever the time; return False, once, behind the last.
+
+        Raises:
+            SensorError: the recording is damaged here.
+            OSError: the file cannot be read.
+        """
+        if self._advance():
+            self._unpack()
+            return True
+        self._rewind(True)
+        return False
+
     def _setup(self) -> None:
         self._rewind(True)  # a read that failed may have been half of one
 
     def _fetch(self) -> bool:
-        if not self._advance():
-            self._rewind(True)
-            if not self._advance():
-                raise SensorError("%s has lost its frames: record it again" % self.where)
+        if not self.next() and not self.next():
+            raise SensorError("%s has lost its frames: record it again" % self.where)
+        return True
+
+    def _unpack(self) -> None:
         frame = self._frame
         self._decoder.pull(frame, 0, len(frame))
         n = self.channels
@@ -154,7 +172,6 @@ class Driver(Sensor):
             i += 1
         if self._labelled:
             self.label = frame[n]
-        return True
 
     def _judge(self) -> int:
         if self._of_states:
