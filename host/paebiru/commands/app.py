@@ -3,7 +3,7 @@
 import typer
 
 from paebiru import __version__
-from paebiru.commands import enroll, jsil, simulate
+from paebiru.commands import boards, enroll, jsil, simulate
 
 app = typer.Typer(
     name="paebiru",
@@ -31,3 +31,4 @@ def _common(
 simulate.register(app)
 jsil.register(app)
 enroll.register(app)
+boards.register(app)
