@@ -124,10 +124,10 @@ BREACHES = [
     ("qtpy_esp32s3", "A0 = 18", "A0 = 9", "outputs.relay.pin: pin A0 is that of analog.ph.pin"),
     ("qtpy_esp32s3", '{ scl = "SCL1"', '{ id = 0, scl = "SCL1"', "buses.i2c0.id: CircuitPython ch"),
     ("qtpy_esp32s3", 'chip = "esp32s3"', 'chip = "esp32s3"\narch = "xtensawin"', "arch: CircuitPy"),
-    ("vm", 'usb = { kind = "stdio" }\ntcp = { kind = "tcp", port = 7353 }', "", "links: a board ne"),
+    ("vm", 'usb = { kind = "stdio" }\ntcp = { kind = "tcp", port = 7353 }', "", "links: a board"),
     ("vm", "[links]", "[flash]\nsize = 1\nbootloader = 0\napplication = {offset = 0, size = 1}\n"
      "filesystem = {offset = 1, size = 1}\n[links]", "flash: unix is not flashed"),
-    ("vm", "[links]", "[analog]\nph = { pin = 4 }\n[links]", "analog.ph.pin: pin 4 is none of unix"),
+    ("vm", "[links]", "[analog]\nph = { pin = 4 }\n[links]", "analog.ph.pin: pin 4 is none"),
     ("vm", "[links]", "[pins]\nA = 4\n[links]", "pins.A: unix has no GPIO4"),
 ]  # fmt: skip
 
@@ -309,8 +309,9 @@ def test_the_wheel_carries_the_boards(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     code = "from paebiru import boards; print(boards.folder(), *boards.names())"
+    code = f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); {code}"
     done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); {code}"],
+        [sys.executable, "-c", code],
         cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.stdout.split() == [str(tmp_path / "site" / "paebiru" / "_boards"), *ALL]
