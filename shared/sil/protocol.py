@@ -2,7 +2,7 @@
 
 from .compat import Buf
 from .errors import FormatError
-from .link.messages import get16, get32, put16, put32
+from .link.fields import get16, get32, put16, put32
 
 VERSION = 1
 
@@ -143,6 +143,26 @@ def write_update_head(buf: bytearray, round_number: int, samples: int, right: in
     put16(buf, 6, right)
 
 
+def write_status(
+    buf: bytearray, phase: int, branch: int, flags: int, round_number: int, generation: int
+) -> None:
+    """Write what STATUS says of the learning."""
+    buf[0] = VERSION
+    buf[1] = phase
+    buf[2] = branch
+    buf[3] = flags
+    put32(buf, 4, round_number)
+    put32(buf, 8, generation)
+
+
+def write_status_data(buf: bytearray, samples: int, inputs: int, model: bytes, layers: int) -> None:
+    """Write what STATUS says of samples, model and senses."""
+    put16(buf, 12, min(samples, 0xFFFF))
+    put16(buf, 14, inputs)
+    buf[16:24] = model
+    put16(buf, 24, layers)
+
+
 class Status:
     """A board's STATUS, read."""
 
@@ -175,4 +195,4 @@ class Health:
         self.silent = get16(body, 16)
         self.failed = get16(body, 18)
         self.false_frames = get16(body, 20)
-        self.text = bytes(body[HEALTH_HEAD:]).decode()
+        self.text = bytes(body[HEALTH_HEAD:])  # UTF-8, maybe cut within a character

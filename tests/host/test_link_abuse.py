@@ -19,6 +19,7 @@ from sil.kernels import wire
 from sil.link import events as ev
 from sil.link import frame as fr
 from sil.link import messages as m
+from sil.link.fields import put16, put32
 from sil.link.frame import FrameReader
 from sil.link.handshake import Identity
 from sil.link.initiator import Initiator
@@ -157,7 +158,7 @@ def mutate(body: bytearray, random: Random) -> None:
     else:
         body[random.randrange(len(body))] = random.randrange(256)
     if len(body) >= fr.HEADER and random.randrange(2):  # a counter that has not been used
-        m.put32(body, 4, random.randrange(1 << 16, 1 << 29))
+        put32(body, 4, random.randrange(1 << 16, 1 << 29))
 
 
 def test_every_flip_of_one_or_two_bits(scaled: Scale) -> None:
@@ -310,7 +311,7 @@ def test_oversized_and_misaligned() -> None:
     for unit, size in ((0, 15), (62, 9), (63, 1), (60, 960), (4000, 16), (65535, 16), (512, 16)):
         payload = bytearray(3 + size)
         payload[0] = pair.board.session.outgoing.identifier()
-        m.put16(payload, 1, unit)
+        put16(payload, 1, unit)
         hub.incoming.arrived(payload, 0, len(payload))
         lies += 1
     assert hub.incoming.strays == 7

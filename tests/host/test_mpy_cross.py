@@ -49,7 +49,7 @@ def test_compiles_as_bytecode(march: str, path: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", KERNELS, ids=relative)
 @pytest.mark.parametrize("march", [*MARCHES, "x64"])
 def test_kernels_compile_as_viper(march: str, path: Path, tmp_path: Path) -> None:
-    twin.compile_file(path, tmp_path / "viper.mpy", march)
+    twin.compile_file(path, tmp_path / "viper.mpy", march, {})
     twin.compile_source(path.read_text(encoding="utf-8"), path, tmp_path / "plain.mpy", march)
     assert native_arch(tmp_path / "viper.mpy") != 0
     assert native_arch(tmp_path / "plain.mpy") == 0

@@ -8,6 +8,7 @@ from sil.intmath import Rand16
 from sil.link import frame as fr
 from sil.link import messages as m
 from sil.link import sha
+from sil.link.fields import get16, put16
 from sil.link.frame import FrameReader, FrameWriter
 from sil.link.incoming import IncomingObject
 from sil.link.offer import BytesSource, Offer
@@ -162,7 +163,7 @@ class TestPosts(unittest.TestCase):
                 outbox.rewind()
             while outbox.has_unsent() and random.next() % 4:
                 size = outbox.write_next(out, 0)
-                if random.next() % 4 and inbox.accept(m.get16(out, 0)):
+                if random.next() % 4 and inbox.accept(get16(out, 0)):
                     got.append(bytes(out[3:size]))
             if random.next() % 2:
                 outbox.acknowledge(inbox.expected)
@@ -205,7 +206,7 @@ class TestPosts(unittest.TestCase):
         self.assertTrue(outbox.acknowledge(2))
         self.assertEqual(outbox.waiting(), 2)
         outbox.write_next(out, 0)
-        self.assertEqual(m.get16(out, 0), 3)
+        self.assertEqual(get16(out, 0), 3)
         self.assertFalse(outbox.acknowledge(5))
         self.assertTrue(outbox.acknowledge(4))
         self.assertEqual(outbox.waiting(), 1)
@@ -230,7 +231,7 @@ class TestIncoming(unittest.TestCase):
     def arrive(self, unit, units):
         piece = self.body[unit * 16 : (unit + units) * 16]
         payload = bytearray(b"\1\0\0" + piece)
-        m.put16(payload, 1, unit)
+        put16(payload, 1, unit)
         self.incoming.arrived(payload, 0, len(payload))
 
     def test_chunks_of_any_cut_and_order(self):
@@ -255,7 +256,7 @@ class TestOutgoing(unittest.TestCase):
         buf = bytearray(1100)
         outgoing.write_offer(buf, 0, 0)
         accept = bytearray(m.ACCEPT_SIZE)
-        m.put16(accept, m.ACCEPT_WINDOW, 16)
+        put16(accept, m.ACCEPT_WINDOW, 16)
         self.assertTrue(outgoing.accepted(accept, 0, 0))
         self.assertEqual(outgoing.due(), m.DATA)
         outgoing.write_data(buf, 0, 1, 0)

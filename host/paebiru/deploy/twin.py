@@ -3,7 +3,8 @@
 A kernel of `sil.kernels` is plain Python inside viper's subset.  Its twin differs
 by one line before each function, ``@micropython.viper``, put there from the syntax
 tree; nobody writes or keeps a second version of a loop.  Every other module becomes
-plain bytecode, so that a tree of ``.mpy`` replaces ``sil`` as a whole.
+plain bytecode, so that a tree of ``.mpy`` replaces ``sil`` as a whole.  `lean` has taken
+out of both what a board need not hold.
 
 ``python -m paebiru.deploy.twin OUTDIR --march x64`` stages such a tree.
 """
@@ -17,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import sil
+from paebiru.deploy.lean import Constants, constants, lean
 
 MARCHES = ("x64", "xtensa", "xtensawin", "rv32imc", "armv6m", "armv7m", "armv7em", "armv7emsp")
 """Machine codes that mpy-cross knows and a board or a test of ours runs."""
@@ -55,13 +57,15 @@ def is_kernel(path: Path) -> bool:
     return path.parent.name == "kernels" and path.name != "__init__.py"
 
 
-def compile_file(path: Path, out: Path, march: str) -> None:
+def compile_file(path: Path, out: Path, march: str, known: Constants) -> None:
     """Compile `path` to the ``.mpy`` file `out`: a kernel module as viper, else as bytecode.
+
+    `known` are the constants of the modules that it may name.
 
     Raises:
         TwinError: mpy-cross is missing or refuses the source.
     """
-    source = path.read_text(encoding="utf-8")
+    source = lean(path.read_text(encoding="utf-8"), path, known)
     compile_source(viper_source(source, str(path)) if is_kernel(path) else source, path, out, march)
 
 
@@ -96,11 +100,13 @@ def stage(out: Path, march: str, package: Path | None = None) -> list[Path]:
     Raises:
         TwinError: a file cannot be compiled for `march`.
     """
-    root = package or Path(sil.__file__).parent
+    core = Path(sil.__file__).parent
+    root = package or core
+    known = constants((*sources(core), *sources(root)))
     written = []
     for path in sources(root):
         target = (out / path.relative_to(root.parent)).with_suffix(".mpy")
-        compile_file(path, target, march)
+        compile_file(path, target, march, known)
         written.append(target)
     return written
 

@@ -11,6 +11,7 @@ from . import events as ev
 from . import frame as fr
 from . import messages as m
 from .cipher import AesFactory, CtrCipher
+from .fields import get16, get32
 from .frame import HEADER, FrameReader, FrameWriter
 from .handshake import TrafficKeys
 from .replay import ReplayWindow
@@ -160,7 +161,7 @@ class Channel:
         elif not buf[0] & fr.AUTHENTICATED:
             self.heard = (self.heard + 1) & 0xFFFF
             self._on_unsigned(buf[1])
-        elif self._keys is not None and m.get16(buf, 2) == self._session:
+        elif self._keys is not None and get16(buf, 2) == self._session:
             if self._admit(self._keys):
                 self._on_signed(buf[1])
         else:
@@ -169,7 +170,7 @@ class Channel:
     def _admit(self, keys: TrafficKeys) -> bool:
         """Check counter and MAC of the frame at hand, and decrypt it."""
         buf = self.reader.buf
-        counter = m.get32(buf, 4)
+        counter = get32(buf, 4)
         if not self._replay.is_fresh(counter):
             self.replayed += 1
             return False

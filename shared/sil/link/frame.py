@@ -21,6 +21,7 @@ from ..errors import RangeError
 from ..kernels import wire
 from . import messages as m
 from . import sha
+from .fields import put16, put32
 
 HEADER = 8
 MAC = 8
@@ -128,8 +129,8 @@ class FrameWriter:
         """Write the header."""
         self.buf[0] = self._flags | flags
         self.buf[1] = kind
-        m.put16(self.buf, 2, session)
-        m.put32(self.buf, 4, counter)
+        put16(self.buf, 2, session)
+        put32(self.buf, 4, counter)
 
     def sign(self, key: sha.HmacKey, end: int) -> int:
         """Append the MAC to ``buf[:end]``; return the new end."""

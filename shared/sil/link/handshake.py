@@ -15,6 +15,7 @@ from ..compat import const
 from ..kernels import wire
 from . import messages as m
 from . import sha
+from .fields import get16, put16, put32
 from .frame import HEADER
 from .keys import LABEL, DeviceKey
 
@@ -57,11 +58,11 @@ class Handshake:
 
     def session(self) -> int:
         """Return the session's number."""
-        return m.get16(self.head, 2)
+        return get16(self.head, 2)
 
     def capabilities(self) -> int:
         """Return the capabilities that the responder chose."""
-        return m.get16(self.challenge, m.CHALLENGE_CAPS)
+        return get16(self.challenge, m.CHALLENGE_CAPS)
 
     # -- the initiator's steps
 
@@ -71,17 +72,17 @@ class Handshake:
         hello[m.HELLO_MIN] = m.VERSION
         hello[m.HELLO_MAX] = m.VERSION
         _put(hello, m.HELLO_DEVICE, who.device)
-        m.put16(hello, m.HELLO_EPOCH, self.key.epoch)
+        put16(hello, m.HELLO_EPOCH, self.key.epoch)
         _put(hello, m.HELLO_NONCE, nonce)
-        m.put32(hello, m.HELLO_BOOT, who.boot)
-        m.put16(hello, m.HELLO_CAPS, capabilities)
+        put32(hello, m.HELLO_BOOT, who.boot)
+        put16(hello, m.HELLO_CAPS, capabilities)
         _put(hello, m.HELLO_FIRMWARE, who.firmware)
         self.sign_hello(who)
 
     def sign_hello(self, who: Identity) -> None:
         """Number and sign the HELLO (again, when a cookie was put in)."""
         who.attempt = (who.attempt + 1) & 0xFFFF
-        m.put16(self.hello, m.HELLO_ATTEMPT, who.attempt)
+        put16(self.hello, m.HELLO_ATTEMPT, who.attempt)
         mac = sha.tag(self.key.hello, self.hello, 0, m.HELLO_MAC)
         wire.copy(mac, 0, _MAC, self.hello, m.HELLO_MAC)
 
@@ -93,7 +94,7 @@ class Handshake:
         wire.copy(frame, HEADER, end, self.challenge, 0)
         if not sha.same(self.challenge, m.CHALLENGE_MAC, self._challenge_mac(), _MAC):
             return False
-        offered = m.get16(self.hello, m.HELLO_CAPS)
+        offered = get16(self.hello, m.HELLO_CAPS)
         return (
             self.session() != 0
             and self.challenge[m.CHALLENGE_VERSION] == m.VERSION
@@ -115,9 +116,9 @@ class Handshake:
         challenge = self.challenge
         self.head[0] = (m.VERSION << 4) | 8
         self.head[1] = m.CHALLENGE
-        m.put16(self.head, 2, session)
+        put16(self.head, 2, session)
         challenge[m.CHALLENGE_VERSION] = m.VERSION
-        m.put16(challenge, m.CHALLENGE_CAPS, capabilities & m.get16(self.hello, m.HELLO_CAPS))
+        put16(challenge, m.CHALLENGE_CAPS, capabilities & get16(self.hello, m.HELLO_CAPS))
         _put(challenge, m.CHALLENGE_NONCE, nonce)
         wire.copy(self._challenge_mac(), 0, _MAC, challenge, m.CHALLENGE_MAC)
 

@@ -7,6 +7,7 @@ consumed yet is not offered as credit, so a slow flash slows the sender down.
 
 from ..kernels import wire
 from . import messages as m
+from .fields import get16, get32, put16, put32
 
 IDLE = 0
 OFFERED = 1  # the application has to decide
@@ -48,7 +49,7 @@ class IncomingObject:
 
     def raw_length(self) -> int:
         """Return the length that the object claims to have once decoded."""
-        return m.get32(self.offer, m.OFFER_RAW)
+        return get32(self.offer, m.OFFER_RAW)
 
     def digest(self) -> bytes:
         """Return the SHA-256 of the object."""
@@ -70,7 +71,7 @@ class IncomingObject:
             self._answer_again()
             return False
         wire.copy(buf, at, at + m.OFFER_SIZE, self.offer, 0)
-        self.length = m.get32(self.offer, m.OFFER_LENGTH)
+        self.length = get32(self.offer, m.OFFER_LENGTH)
         self.state = OFFERED
         self.reply = 0
         self._consumed = 0
@@ -87,7 +88,7 @@ class IncomingObject:
         if self.state != RECEIVING:
             self._answer_again()
             return
-        unit = m.get16(buf, at + m.DATA_UNIT)
+        unit = get16(buf, at + m.DATA_UNIT)
         size = end - at - m.DATA_BYTES
         stop = unit + (size + m.UNIT - 1) // m.UNIT
         offset = unit * m.UNIT
@@ -170,8 +171,8 @@ class IncomingObject:
             return self._write_sack(buf, at, newest)
         if kind == m.ACCEPT:
             buf[at + 1] = 0
-            m.put16(buf, at + m.ACCEPT_WINDOW, self._credit())
-            m.put32(buf, at + m.ACCEPT_OFFSET, self._cumulative * m.UNIT)
+            put16(buf, at + m.ACCEPT_WINDOW, self._credit())
+            put32(buf, at + m.ACCEPT_OFFSET, self._cumulative * m.UNIT)
             return m.ACCEPT_SIZE
         if kind == m.REFUSE:
             buf[at + 1] = self._code
@@ -180,9 +181,9 @@ class IncomingObject:
         return 1
 
     def _write_sack(self, buf: bytearray, at: int, newest: int) -> int:
-        m.put16(buf, at + m.SACK_CUMULATIVE, self._cumulative & 0xFFFF)
+        put16(buf, at + m.SACK_CUMULATIVE, self._cumulative & 0xFFFF)
         buf[at + m.SACK_CUMULATIVE + 2] = self._cumulative >> 16
-        m.put32(buf, at + m.SACK_NEWEST, newest)
+        put32(buf, at + m.SACK_NEWEST, newest)
         end = self._highest
         if self._cumulative == self._told:  # at a gap: be short, and so get across a bad line
             end = min(end, self._cumulative + m.SACK_REACH)
@@ -190,7 +191,7 @@ class IncomingObject:
             self.reply = m.SACK  # such a long one seldom does: let a short one follow
         self._told = self._cumulative
         cut = m.SACK_CUT if end < self._highest else 0
-        m.put16(buf, at + m.SACK_CREDIT, self._credit() | cut)
+        put16(buf, at + m.SACK_CREDIT, self._credit() | cut)
         bits = at + m.SACK_BITMAP
         return wire.flags_pack(self._flags, self._width, self._cumulative, end, buf, bits) - at
 

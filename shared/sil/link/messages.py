@@ -1,8 +1,7 @@
-"""What the frames of the link say: their types, sizes, errors, and little-endian fields.
+"""What the frames of the link say: their types, sizes, errors, and where their fields are.
 
-``SPEC-link.md`` draws every message; the offsets below are its columns.
-A field of 32 bits that counts something stays below 2**29 (a small int on every
-board): `get32` answers -1 for more, and the message is refused.
+``SPEC-link.md`` draws every message; the offsets below are its columns.  There are numbers
+alone in here: a board has them compiled into what names them, and does not load this module.
 """
 
 VERSION = 1
@@ -121,27 +120,3 @@ SACK_NEWEST = 4
 SACK_CREDIT = 8
 SACK_BITMAP = 10
 SACK_CUT = 0x8000  # in the credit: units beyond the bitmap may have come as well
-
-
-def put16(buf: bytearray, at: int, value: int) -> None:
-    """Write a u16."""
-    buf[at] = value & 0xFF
-    buf[at + 1] = (value >> 8) & 0xFF
-
-
-def get16(buf: bytearray, at: int) -> int:
-    """Read a u16."""
-    return buf[at] | (buf[at + 1] << 8)
-
-
-def put32(buf: bytearray, at: int, value: int) -> None:
-    """Write a u32 that is below 2**29."""
-    put16(buf, at, value & 0xFFFF)
-    put16(buf, at + 2, value >> 16)
-
-
-def get32(buf: bytearray, at: int) -> int:
-    """Read a u32; -1 stands for 2**29 and more."""
-    if buf[at + 3] >= 0x20:
-        return -1
-    return get16(buf, at) | (get16(buf, at + 2) << 16)

@@ -3,6 +3,7 @@
 from ..errors import RangeError
 from ..kernels import wire
 from . import messages as m
+from .fields import put32
 
 
 class Offer:
@@ -26,8 +27,8 @@ class Offer:
         buf[m.OFFER_KIND] = self.kind
         buf[m.OFFER_CODEC] = self.codec
         buf[m.OFFER_CODEC + 1] = 0
-        m.put32(buf, m.OFFER_LENGTH, self.length)
-        m.put32(buf, m.OFFER_RAW, self.raw)
+        put32(buf, m.OFFER_LENGTH, self.length)
+        put32(buf, m.OFFER_RAW, self.raw)
         wire.copy(self.digest, 0, 32, buf, m.OFFER_HASH)
         base = (self.base + bytes(8))[:8]
         wire.copy(base, 0, 8, buf, m.OFFER_BASE)

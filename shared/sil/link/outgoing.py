@@ -12,6 +12,7 @@ from ..compat import const, ticks_diff
 from ..errors import RangeError
 from ..kernels import wire
 from . import messages as m
+from .fields import get16, get32, put16
 from .offer import Offer, Source
 from .pace import Pace
 
@@ -122,7 +123,7 @@ class OutgoingObject:
             self._timed = counter
             self._timed_at = now
         buf[at] = self.identifier()
-        m.put16(buf, at + m.DATA_UNIT, unit)
+        put16(buf, at + m.DATA_UNIT, unit)
         size = min(end * m.UNIT, self._length) - unit * m.UNIT
         self._source.read(unit * m.UNIT, buf, at + m.DATA_BYTES, size)
         self.sent_bytes += size
@@ -152,10 +153,10 @@ class OutgoingObject:
 
     def accepted(self, buf: bytearray, at: int, now: int) -> bool:
         """Take an ACCEPT: begin at its offset; when under way, it only renews the credit."""
-        offset = m.get32(buf, at + m.ACCEPT_OFFSET)
+        offset = get32(buf, at + m.ACCEPT_OFFSET)
         if offset < 0 or offset % m.UNIT or offset > self._length:
             return False
-        limit = offset // m.UNIT + m.get16(buf, at + m.ACCEPT_WINDOW)
+        limit = offset // m.UNIT + get16(buf, at + m.ACCEPT_WINDOW)
         if self.state == SENDING:
             self._limit = max(self._limit, limit)
         if self.state == OFFERED:
@@ -169,8 +170,8 @@ class OutgoingObject:
 
     def acknowledged(self, buf: bytearray, at: int, end: int, now: int) -> bool:
         """Take a SACK; False if it speaks of what was never sent."""
-        cumulative = m.get16(buf, at + m.SACK_CUMULATIVE) | (buf[at + m.SACK_CUMULATIVE + 2] << 16)
-        newest = m.get32(buf, at + m.SACK_NEWEST)
+        cumulative = get16(buf, at + m.SACK_CUMULATIVE) | (buf[at + m.SACK_CUMULATIVE + 2] << 16)
+        newest = get32(buf, at + m.SACK_NEWEST)
         if self.state != SENDING or cumulative > self._next or newest < 0:
             return self.state == OFFERED  # an old one may arrive after a restart
         if cumulative < self._base:
@@ -181,7 +182,7 @@ class OutgoingObject:
         self.pace.arrived((cumulative - self._base) * m.UNIT)
         self._base = cumulative
         self._scan = max(self._scan, cumulative)
-        credit = m.get16(buf, at + m.SACK_CREDIT)
+        credit = get16(buf, at + m.SACK_CREDIT)
         self._limit = max(self._limit, cumulative + (credit & ~m.SACK_CUT))
         wire.marks_acknowledge(marks, width, cumulative, self._next, buf, at + m.SACK_BITMAP, end)
         told = self._next

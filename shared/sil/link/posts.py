@@ -11,6 +11,7 @@ from ..compat import const, ticks_diff
 from ..errors import RangeError
 from ..kernels import wire
 from . import messages as m
+from .fields import get16, get32, put16, put32
 
 _ENTRY = const(3)  # u16 size, u8 kind
 _SIZE = const(2048)
@@ -76,7 +77,7 @@ class Outbox:
         if self.sent == self.base:
             self._since = now
         size = self._size(self._cursor)
-        m.put16(out, at, self.sent)
+        put16(out, at, self.sent)
         out[at + 2] = self._get(self._cursor + 2)
         start = (self._head + self._cursor + _ENTRY) % len(self._ring)
         first = min(size, len(self._ring) - start)
@@ -190,13 +191,13 @@ class Inbox:
 
 def write_record(buf: bytearray, at: int, outbox: Outbox, inbox: Inbox) -> None:
     """Write where both streams stand, as HELLO and CHALLENGE carry it."""
-    m.put32(buf, at + m.POSTS_STREAM, outbox.stream)
-    m.put16(buf, at + m.POSTS_BASE, outbox.base)
-    m.put32(buf, at + m.POSTS_PEER_STREAM, inbox.stream)
-    m.put16(buf, at + m.POSTS_EXPECTED, inbox.expected)
+    put32(buf, at + m.POSTS_STREAM, outbox.stream)
+    put16(buf, at + m.POSTS_BASE, outbox.base)
+    put32(buf, at + m.POSTS_PEER_STREAM, inbox.stream)
+    put16(buf, at + m.POSTS_EXPECTED, inbox.expected)
 
 
 def read_record(buf: bytearray, at: int, outbox: Outbox, inbox: Inbox) -> None:
     """Take up both streams where the peer's record says they stand."""
-    inbox.resume(m.get32(buf, at + m.POSTS_STREAM), m.get16(buf, at + m.POSTS_BASE))
-    outbox.resume(m.get32(buf, at + m.POSTS_PEER_STREAM), m.get16(buf, at + m.POSTS_EXPECTED))
+    inbox.resume(get32(buf, at + m.POSTS_STREAM), get16(buf, at + m.POSTS_BASE))
+    outbox.resume(get32(buf, at + m.POSTS_PEER_STREAM), get16(buf, at + m.POSTS_EXPECTED))

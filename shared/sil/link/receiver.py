@@ -4,6 +4,7 @@ from . import events as ev
 from . import messages as m
 from .channel import Channel
 from .cipher import AesFactory
+from .fields import get16
 from .frame import HEADER
 from .incoming import IncomingObject
 from .outgoing import OutgoingObject
@@ -81,14 +82,14 @@ class Receiver(Channel):
 
     def _on_post(self, size: int) -> bool:
         self._ack_due = True
-        if self.inbox.accept(m.get16(self.reader.buf, HEADER)):
+        if self.inbox.accept(get16(self.reader.buf, HEADER)):
             self.kind = self.reader.buf[HEADER + 2]
             self._tell_span(ev.POST, HEADER + HEAD, HEADER + size)
         return True
 
     def _on_post_ack(self, size: int) -> bool:
         buf = self.reader.buf
-        return self.outbox.acknowledged(m.get16(buf, HEADER), buf[HEADER + 2] != 0, self._now)
+        return self.outbox.acknowledged(get16(buf, HEADER), buf[HEADER + 2] != 0, self._now)
 
     def _on_offer(self, size: int) -> bool:
         if self.incoming.offered(self.reader.buf, HEADER, self._max_raw):

@@ -11,6 +11,7 @@ from . import events as ev
 from . import messages as m
 from . import posts
 from .cipher import AesFactory
+from .fields import get16, get32
 from .frame import FROM_RESPONDER, HEADER
 from .handshake import Handshake, TrafficKeys, hello_error
 from .keys import DeviceKey
@@ -52,7 +53,7 @@ class Responder(Session):
 
     def caller_epoch(self) -> int:
         """Return the generation of the key that it says it has."""
-        return m.get16(self.reader.buf, HEADER + m.HELLO_EPOCH)
+        return get16(self.reader.buf, HEADER + m.HELLO_EPOCH)
 
     def challenge(self, key: DeviceKey, nonce: bytes) -> bool:
         """Answer the HELLO at hand if ``key`` signed it; False if it did not.
@@ -93,8 +94,8 @@ class Responder(Session):
         if pending is None or ticks_diff(self._now, self._pending_at) >= _PENDING:
             return False
         new, old = shake.hello, pending.hello
-        boot = m.get32(new, m.HELLO_BOOT) - m.get32(old, m.HELLO_BOOT)
-        return (boot or m.get16(new, m.HELLO_ATTEMPT) - m.get16(old, m.HELLO_ATTEMPT)) <= 0
+        boot = get32(new, m.HELLO_BOOT) - get32(old, m.HELLO_BOOT)
+        return (boot or get16(new, m.HELLO_ATTEMPT) - get16(old, m.HELLO_ATTEMPT)) <= 0
 
     def _tick_handshake(self) -> int:
         return _IDLE
@@ -139,7 +140,7 @@ class Responder(Session):
         """Take a frame of another session: the PROOF of the handshake under way, or a ghost's."""
         buf = self.reader.buf
         shake, keys = self._pending, self._pending_keys
-        if shake is None or keys is None or m.get16(buf, 2) != shake.session():
+        if shake is None or keys is None or get16(buf, 2) != shake.session():
             self.turn_away(m.E_STATE)
             return
         if buf[1] != m.PROOF or not self._begin_proved(shake, keys):
@@ -160,8 +161,8 @@ class Responder(Session):
         It forgot our stream and was told in the CHALLENGE where to begin; since then a
         late frame of the session before has acknowledged more.
         """
-        known = m.get32(shake.hello, m.HELLO_POSTS + m.POSTS_PEER_STREAM)
-        base = m.get16(shake.challenge, m.CHALLENGE_POSTS + m.POSTS_BASE)
+        known = get32(shake.hello, m.HELLO_POSTS + m.POSTS_PEER_STREAM)
+        base = get16(shake.challenge, m.CHALLENGE_POSTS + m.POSTS_BASE)
         return known != self.outbox.stream and base != self.outbox.base
 
     def _begin_proved(self, shake: Handshake, keys: TrafficKeys) -> bool:

@@ -19,6 +19,7 @@ in here, and once up it allocates nothing outside of `sil.link.sha`.
 
 from . import events as ev
 from . import messages as m
+from .fields import put16
 from .frame import HEADER
 from .incoming import COMPLETE
 from .offer import Offer, Source
@@ -123,7 +124,7 @@ class Session(Receiver):
             self._send(kind, self.incoming.write_reply(buf, HEADER, self._replay.newest))
         elif self._ack_due:
             self._ack_due = False
-            m.put16(buf, HEADER, self.inbox.expected)
+            put16(buf, HEADER, self.inbox.expected)
             buf[HEADER + 2] = 1 if self.inbox.has_gap else 0
             self._send(m.POST_ACK, 3)
         elif self.outbox.has_unsent():
