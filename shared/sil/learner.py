@@ -4,7 +4,7 @@ Every round: `receive` what the hub sent, `train` on local samples, `report` the
 most worth sending.  The raw samples stay where they are; only payloads travel.
 
 Memory for n weights: 12n bytes (model, residual, masters and what they infer as, of 2; first
-model, codes, frame and expectation of 1), the trainer's batch and the stream's coder.
+model, codes, expectation and the coder's symbols of 1), the trainer's batch, the coder's model.
 """
 
 from array import array
@@ -42,7 +42,7 @@ class Learner:
         self.base = array("h", self.trainer.masters)
         self.residual = array("h", bytes(2 * weights))
         self._selector = update.Selector(weights, share)
-        self._frame = bytearray(weights)
+        self._frame = self.trainer.codes  # free between the trainer's steps
         self._left = 0  # epochs to go
         self._seed = 0
         self._payload = Payload(sizes, first)
@@ -59,7 +59,7 @@ class Learner:
         self._payload.expect(self.base)
 
     def train(self, x: Buf, y: Buf, order: Ints, epochs: int, seed: int) -> int:
-        """Train `epochs` times, once or more, on the samples that `order` names, from the received model.
+        """Train from the received model on the samples that `order` names, `epochs` times (1 ..).
 
         Returns how many samples the last epoch classified right before their step.
         """
