@@ -1,0 +1,1 @@
+"""Runs first; `main.py` starts the node."""

@@ -1,0 +1,91 @@
+"""The body of a checkpoint: a `Learning` as bytes, and back (SPEC-node.md section 3)."""
+
+from sil import nn
+from sil import protocol as p
+from sil.compat import const
+from sil.errors import FormatError
+from sil.link.fields import get16, get32, put16, put32
+
+from .slots import size_of
+
+_HEAD = const(36)
+
+
+def parts(learning: "object") -> "list[object]":
+    """Return the buffers that make up the body, one after another."""
+    task = learning.task
+    head = bytearray(_HEAD + 2 * len(task.sizes))
+    head[0] = learning.phase
+    head[1] = learning.branch
+    head[2] = p.SIGNED if task.signed else 0
+    head[3] = len(task.sizes)
+    head[4] = task.lb
+    head[5] = task.lrs
+    put16(head, 6, task.share)
+    put32(head, 8, learning.round)
+    put32(head, 12, learning.seed)
+    put32(head, 16, learning.epochs)
+    put16(head, 20, learning.trained)
+    put16(head, 22, learning.right)
+    put32(head, 24, learning.update_end)
+    head[28:36] = learning.taken
+    p.write_sizes(task.sizes, head, _HEAD)
+    learner = learning.learner
+    update = memoryview(learning.update)[: learning.update_end]
+    return [head, learning.first, learner.base, learner.residual, update]
+
+
+def read(source: "object", learning: "object") -> None:
+    """Fill `learning` from the body that `source` (a `slots.Body`) gives.
+
+    Raises:
+        FormatError: the body is not what it should be.
+    """
+    head = bytearray(_HEAD)
+    source.readinto(head)
+    sizes = bytearray(2 * min(head[3], p.MAX_LAYERS))
+    source.readinto(sizes)
+    sizes = p.read_sizes(sizes, 0, head[3])
+    task = p.Task(sizes, bool(head[2] & p.SIGNED), get16(head, 6), head[4], head[5])
+    learning.make(task, -1, source)
+    learner = learning.learner
+    source.readinto(learner.base)
+    source.readinto(learner.residual)
+    learner.restore()
+    length = get32(head, 24)
+    if not 0 <= length <= len(learning.update):
+        raise FormatError("an update of %d bytes is longer than its model's can be" % length)
+    source.readinto(memoryview(learning.update)[:length])
+    learning.update_end = length
+    learning.phase = head[0]
+    learning.branch = head[1]
+    learning.round = get32(head, 8)
+    learning.seed = get32(head, 12)
+    learning.epochs = get32(head, 16)
+    learning.trained = get16(head, 20)
+    learning.right = get16(head, 22)
+    learning.taken = bytes(head[28:36])
+
+
+def first(task: p.Task, seed: int, source: "object") -> bytearray:
+    """Return a task's first model: drawn from `seed`, or read from `source` where that is -1.
+
+    Raises:
+        ModelError: no network has such sizes.
+        FormatError: `source` ends before the model does.
+    """
+    if seed >= 0:
+        return nn.initial_codes(task.sizes, seed)
+    codes = bytearray(nn.check_sizes(task.sizes))
+    fill(source, codes)
+    return codes
+
+
+def fill(source: "object", buf: "object") -> None:
+    """Fill a buffer of bytes or int16 from `source` (with ``readinto``).
+
+    Raises:
+        FormatError: less is there.
+    """
+    if source.readinto(buf) != size_of(buf):
+        raise FormatError("the model ends before its last weight")

@@ -1,0 +1,116 @@
+"""What `device.json` says, checked before anything starts: `paebiru deploy` writes it."""
+
+import json
+
+from .errors import ConfigError
+
+VERSION = 1
+FILE = "device.json"
+
+
+class Config:
+    """One node's configuration.
+
+    Args:
+        given: the object of device.json.
+
+    Raises:
+        ConfigError: a key is missing or has a value that cannot be; the message names it.
+    """
+
+    def __init__(self, given: "dict[str, object]") -> None:
+        if not isinstance(given, dict) or given.get("version") != VERSION:
+            raise ConfigError("version must be %d: deploy again" % VERSION)
+        self.name = _text(given, "name")
+        self.node = _number(given, "node", 0, 0, 0xFFFF)
+        self.board = _table(given, "board")
+        self.links = _roles(given)
+        self.sensors = [_sensor(entry) for entry in _list(given, "sensors")]
+        self.layers = 0
+        for layer in _list(given, "layers"):
+            if not isinstance(layer, int) or not 0 <= layer <= 4:
+                raise ConfigError("layers: a board senses layers 0 to 4, not %r" % (layer,))
+            self.layers |= 1 << layer
+        self.outputs = _table(given, "outputs")
+        self.period = _number(given, "period_ms", 1000, 10, 1 << 24)
+        self.batch = _number(given, "batch", 16, 1, 48)
+        self.health = _number(given, "health_s", 60, 1, 86400)
+        self.rho_critical = _number(given, "rho_critical", 16384, 0, 32768)
+        self.slice = _number(given, "slice", 8, 1, 1024)  # samples trained a step
+        self.learn = Learn(_table(given, "learn"), len(self.sensors)) if "learn" in given else None
+
+
+class Learn:
+    """Which sensor feeds the model, and how its readings become inputs."""
+
+    def __init__(self, given: "dict[str, object]", sensors: int) -> None:
+        self.sensor = _number(given, "sensor", 0, 0, 255)
+        if self.sensor >= sensors:
+            raise ConfigError("learn.sensor %d: there are %d sensors" % (self.sensor, sensors))
+        self.window = _number(given, "window", 0, 0, 1024)  # frames; 0: a reading is a row
+        self.capacity = _number(given, "capacity", 200, 1, 65535)  # samples kept
+        self.preload = bool(given.get("preload", False))  # take a recording's samples at once
+        text = given.get("scaler", "")
+        try:
+            self.scaler = bytes.fromhex(text)
+        except (TypeError, ValueError):
+            raise ConfigError("learn.scaler: hex digits are wanted, not %r" % (text,))
+
+
+def parse(text: "str | bytes") -> Config:
+    """Return the configuration that the text of device.json holds.
+
+    Raises:
+        ConfigError: it is no JSON, or says what cannot be.
+    """
+    try:
+        given = json.loads(text)
+    except ValueError:
+        raise ConfigError("device.json is no JSON: deploy again")
+    return Config(given)
+
+
+def _roles(given: "dict[str, object]") -> "list[str]":
+    known = given["board"].get("links", {})
+    roles = _list(given, "links")
+    for role in roles:
+        if role not in known:
+            raise ConfigError("links: %r is no link of this board: %s" % (role, ", ".join(known)))
+    return roles
+
+
+def _sensor(entry: object) -> "dict[str, object]":
+    if not isinstance(entry, dict) or "driver" not in entry:
+        raise ConfigError('sensors: an entry needs a driver, as {"driver": "bh1750", ...}')
+    layer = entry.get("layer")
+    if not isinstance(layer, int) or not 0 <= layer <= 4:
+        raise ConfigError("sensor %s: layer must be 0 to 4, not %r" % (entry["driver"], layer))
+    return entry
+
+
+def _text(given: "dict[str, object]", key: str) -> str:
+    value = given.get(key, "")
+    if not isinstance(value, str):
+        raise ConfigError("%s: a text is wanted, not %r" % (key, value))
+    return value
+
+
+def _number(given: "dict[str, object]", key: str, default: int, low: int, high: int) -> int:
+    value = given.get(key, default)
+    if not isinstance(value, int) or not low <= value <= high:
+        raise ConfigError("%s: %d to %d is wanted, not %r" % (key, low, high, value))
+    return value
+
+
+def _table(given: "dict[str, object]", key: str) -> "dict[str, object]":
+    value = given.get(key, {})
+    if not isinstance(value, dict):
+        raise ConfigError("%s: a table is wanted, not %r" % (key, value))
+    return value
+
+
+def _list(given: "dict[str, object]", key: str) -> "list[object]":
+    value = given.get(key, [])
+    if not isinstance(value, list):
+        raise ConfigError("%s: a list is wanted, not %r" % (key, value))
+    return value

@@ -1,0 +1,93 @@
+"""Answers given on the board: whether to, by the state's complexity, and what (SPEC.md section 7)."""
+
+from sil import bytesil, nn, tables
+from sil import protocol as p
+from sil.compat import const
+from sil.errors import ModelError
+from sil.intmath import log2
+from sil.kernels import codes
+from sil.link.fields import put16, put32
+from sil.rho import ONE, RhoMeter, rho_critical, should_offload
+
+_LN2 = const(11357)  # ln 2 in Q14
+_STATE = const(16)
+
+
+class Local:
+    """The board's own model at work.
+
+    Args:
+        base: the complexity, Q15, above which an idle board with free memory hands work on.
+    """
+
+    def __init__(self, base: int) -> None:
+        self.base = base
+        self.rho = 0  # of the last state asked about, Q15
+        self.critical = 0
+        self.answered = 0
+        self.handed_on = 0
+        self._class = 0
+        self._byte = 0
+        self._meter = RhoMeter()
+        self._network: "nn.Network | None" = None
+        self._most = 1  # the most free memory seen, bytes
+
+    def renew(self, learning: "object") -> None:
+        """Take the model that `learning` has now."""
+        learner = learning.learner
+        self._network = None
+        if learner is None:
+            return
+        trainer = learner.trainer
+        codes.encode16(
+            learner.base, trainer.weights, tables.thresholds(), tables.level_codes(), trainer.codes
+        )
+        try:
+            self._network = nn.Network(trainer.sizes, trainer.codes, trainer.signed)
+        except ModelError:
+            return  # its sums would not fit; the hub answers
+
+    def answer(
+        self, learning: "object", inputs: bytearray, view: bytearray, port: "object"
+    ) -> bool:
+        """Classify `inputs` if `view`, the board's state, is simple enough for this board.
+
+        False: the hub's turn, which has the state and more.
+        """
+        self._meter.reset()
+        self._meter.feed(view, 0, _STATE)
+        self.rho = self._meter.value()
+        free = port.free()
+        self._most = max(self._most, free)
+        full = ONE - ONE * (free >> 12) // max(self._most >> 12, 1)
+        busy = ONE if learning.phase == p.TRAINING else 0
+        self.critical = rho_critical(self.base, busy, max(full, 0), ONE)
+        if should_offload(self.rho, self.critical) or self._network is None:
+            self.handed_on += 1
+            return False
+        network = self._network
+        self._class = network.classify(inputs)
+        self._byte = bytesil.make(self._confidence(network), self._class & 15)
+        view[5] = self._byte
+        self.answered += 1
+        return True
+
+    def _confidence(self, network: nn.Network) -> int:
+        """Return ln of the class's probability, rounded, -8..0."""
+        fa = nn.FA_HIDDEN if len(network.sizes) > 2 else nn.input_bits(network.signed)
+        shift = 14 + fa - 5
+        table = tables.expn()
+        top = network.logit(self._class) >> shift
+        total = 0
+        for k in range(network.sizes[-1]):
+            total += table[min(top - (network.logit(k) >> shift), 255)]
+        nats = ((log2(total) - 12288) * _LN2 + (1 << 23)) >> 24  # 12288: log2 of 1.0 in Q12
+        return -min(max(nats, 0), 8)
+
+    def write(self, body: bytearray, now: int) -> None:
+        """Write ANSWER."""
+        put32(body, 0, now)
+        body[4] = self._class
+        body[5] = self._byte
+        put16(body, 6, self.rho)
+        put16(body, 8, self.critical)

@@ -1,0 +1,114 @@
+"""From power to a running node, and what becomes of it when it fails.
+
+A crash is counted and its reason kept; after three in a row, or with a configuration that
+cannot be, the board starts in safe mode: no sensors, no training, but it answers the link
+and tells why.  A minute of work, or RESTART from the hub, ends the count.
+"""
+
+from sil.compat import const, ticks_diff
+
+from .app import Node
+from .config import FILE, Config, parse
+from .errors import ConfigError, Restart
+from .health import Health
+from .port import CAUSE_WATCHDOG
+
+_HEALTHY = const(60000)  # ms without a crash after which the count starts anew
+_SAFE = const(3)
+
+
+class Life:
+    """A node from one start to the next."""
+
+    def __init__(self, node: Node, begun: int) -> None:
+        self.node = node
+        self.begun = begun
+        self.is_doubtful = node.health.crashes > 0
+
+
+def run(make: "object") -> None:
+    """Run the node for ever.
+
+    Args:
+        make: called with the ``board`` part of device.json, returns the port.
+    """
+    config, problem = _config()
+    port = make(config.board)
+    try:
+        life = begin(port, config, problem)
+        while True:
+            port.idle(min(step(life, port), 1000))
+    except (KeyboardInterrupt, Restart):
+        raise
+    except Exception as error:  # whatever it was, the board must come back
+        report(error)
+        crashed(port, error)
+
+
+def begin(port: "object", config: Config, problem: str) -> Life:
+    """Start a node; `problem` says what is wrong with its configuration, if anything."""
+    return Life(Node(port, config, _health(port, problem)), port.ticks_ms())
+
+
+def step(life: Life, port: "object") -> int:
+    """Take one step, and feed the watchdog once it came to its end; return the ms to the next."""
+    now = port.ticks_ms()
+    wait = life.node.step(now)
+    port.feed()
+    if life.is_doubtful and ticks_diff(now, life.begun) > _HEALTHY:
+        life.is_doubtful = False
+        if not life.node.health.is_safe:
+            port.save("crashes", b"\0")
+    return wait
+
+
+def crashed(port: "object", error: BaseException) -> None:
+    """Count a crash, keep its reason, start over."""
+    crashes = _count(port.load("crashes")) + 1
+    port.save("crashes", bytes((min(crashes, 255),)))
+    port.save("error", ("%s: %s" % (type(error).__name__, error)).encode()[:120])
+    port.reset()
+
+
+def _config() -> "tuple[Config, str]":
+    """Return the configuration, or the least one and why."""
+    try:
+        with open(FILE) as file:
+            return parse(file.read()), ""
+    except OSError:
+        problem = "there is no device.json: run paebiru deploy"
+    except ConfigError as error:
+        problem = "device.json: %s" % error
+    usb = {"links": {"usb": {"kind": "stdio"}}}
+    return Config({"version": 1, "board": usb, "links": ["usb"]}), problem
+
+
+def _health(port: "object", problem: str) -> Health:
+    boots = _count(port.load("boots")) + 1
+    port.save("boots", bytes((boots & 255, boots >> 8 & 255, boots >> 16 & 255)))
+    crashes = _count(port.load("crashes"))
+    error = port.load("error").decode() if crashes else ""
+    if port.cause() == CAUSE_WATCHDOG:
+        crashes += 1
+        error = error or "the watchdog bit: a step did not come to its end"
+        port.save("crashes", bytes((min(crashes, 255),)))
+    if problem:
+        crashes = max(crashes, _SAFE)
+    return Health(port, boots, crashes, problem or error)
+
+
+def _count(stored: bytes) -> int:
+    value = 0
+    for i in range(min(len(stored), 3)):
+        value |= stored[i] << 8 * i
+    return value
+
+
+def report(error: BaseException) -> None:
+    """Print where it happened, for whoever watches."""
+    import sys
+
+    if hasattr(sys, "print_exception"):
+        sys.print_exception(error)
+    else:
+        print("%s: %s" % (type(error).__name__, error))

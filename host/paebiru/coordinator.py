@@ -1,0 +1,133 @@
+"""Boards and one federation together: who needs what, who has answered, when a round is over."""
+
+import time
+from collections.abc import Callable
+
+from paebiru.device import HAVE, Answer, Batch, Device
+from paebiru.federated.rounds import Federation
+from sil import protocol as p
+from sil.errors import SilError
+from sil.link import messages as m
+from sil.link.keys import DeviceKey
+
+Told = Callable[[str, Device, object], None]
+
+
+class Coordinator:
+    """The desk of a federation (see `device.Desk`).
+
+    Args:
+        find: returns a device's key of an epoch, or None.
+        federation: what the boards learn; none: they are only listened to.
+        told: called with a word (up, down, status, states, health, answer, text, update,
+            committed, refused), the device and what it is about.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[bytes, int], DeviceKey | None],
+        federation: Federation | None = None,
+        told: Told = lambda word, device, about: None,
+    ) -> None:
+        self.key = find
+        self.federation = federation
+        self.told = told
+        self.devices: dict[bytes, Device] = {}
+
+    # -- rounds
+
+    def open(self) -> None:
+        """Begin the next round with every board that is there, or comes."""
+        assert self.federation is not None
+        self.federation.open()
+        for device in list(self.devices.values()):
+            self._serve(device)
+
+    def close(self) -> None:
+        """End the round and let the boards have what came of it."""
+        assert self.federation is not None
+        self.federation.close()
+        for device in list(self.devices.values()):
+            self._serve(device)
+
+    def has_all(self) -> bool:
+        """Tell whether every board that is there and has samples has answered."""
+        assert self.federation is not None
+        able = [d for d in self.devices.values() if d.status and d.status.samples]
+        return bool(able) and all(d.name in self.federation.updates for d in able)
+
+    def _serve(self, device: Device) -> None:
+        """Offer a board the object that it needs next."""
+        if not self.federation or not device.status or not device.is_up:
+            return
+        kind = self.federation.needs(device.name, device.status)
+        if kind == p.MODEL:
+            device.offer(kind, self.federation.model())
+        elif kind == p.ORDER:
+            status = device.status
+            order = self.federation.order(device.name, status.model, status.samples)
+            device.offer(kind, order, status.model)
+
+    # -- the desk
+
+    def on_up(self, device: Device) -> None:
+        """A board is there; an older line of the same one is not listened to any more."""
+        self.devices[device.name] = device
+        self.told("up", device, time.time())
+
+    def on_down(self, device: Device) -> None:
+        """A board's session is over."""
+        if self.devices.get(device.name) is device:
+            del self.devices[device.name]
+        self.told("down", device, device.session.code)
+
+    def on_status(self, device: Device, status: p.Status) -> None:
+        """A board says where it stands: give it what it lacks."""
+        self._serve(device)
+        self.told("status", device, status)
+
+    def on_states(self, device: Device, batch: Batch) -> None:
+        """States have come."""
+        self.told("states", device, batch)
+
+    def on_health(self, device: Device, health: p.Health) -> None:
+        """A board says how it is."""
+        self.told("health", device, health)
+
+    def on_answer(self, device: Device, answer: Answer) -> None:
+        """A board has classified by itself."""
+        self.told("answer", device, answer)
+
+    def on_text(self, device: Device, text: str) -> None:
+        """A line of the board's log."""
+        self.told("text", device, text)
+
+    def judge(self, device: Device, kind: int, base: bytes, length: int) -> int:
+        """Take updates of the open round, each board's once."""
+        federation = self.federation
+        if federation is None or kind != p.UPDATE:
+            return m.E_CODEC
+        if length > p.UPDATE_HEAD + len(federation.first) + 64:
+            return m.E_SIZE
+        if not federation.is_wanted(device.name, base):
+            return m.E_STATE
+        return HAVE if device.name in federation.updates else 0
+
+    def take(self, device: Device, kind: int, body: bytes) -> int:
+        """Count an update."""
+        assert self.federation is not None
+        try:
+            self.federation.take(device.name, body)
+        except SilError as error:
+            self.told("refused", device, error)
+            return m.E_CODEC
+        self.told("update", device, self.federation.updates[device.name])
+        return 0
+
+    def on_committed(self, device: Device) -> None:
+        """The board has what was sent; its STATUS follows."""
+        self.told("committed", device, None)
+
+    def on_refused(self, device: Device, code: int) -> None:
+        """The board does not take what was sent; its STATUS tells what it has."""
+        self.told("refused", device, code)
