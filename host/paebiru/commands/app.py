@@ -3,7 +3,7 @@
 import typer
 
 from paebiru import __version__
-from paebiru.commands import boards, enroll, jsil, simulate
+from paebiru.commands import board, boards, enroll, jsil, simulate
 
 app = typer.Typer(
     name="paebiru",
@@ -32,3 +32,5 @@ simulate.register(app)
 jsil.register(app)
 enroll.register(app)
 boards.register(app)
+flash.register(app)
+board.register(app)

@@ -1,0 +1,84 @@
+"""What the VM prints, made into what a board prints: reads the REPL's mode from it on the way."""
+
+RAW = b"raw REPL; CTRL-B to exit\r\n"
+FRIENDLY = b'Type "help()" for more information.\r\n'
+_TAIL = max(len(RAW), len(FRIENDLY)) - 1
+
+
+class Output:
+    """The output of one life of the VM.
+
+    mark:    the word behind which the REPL has the line; it is taken out
+    is_raw:  the REPL is to come up raw: its friendly greeting is taken out
+    """
+
+    def __init__(self, mark: bytes, is_raw: bool) -> None:
+        self._mark = mark
+        self._held = b""  # may be the start of what is looked for
+        self._tail = b""
+        self._last = b""
+        self.is_raw = is_raw
+        self.has_repl = False
+        self.is_quiet = False  # the greeting of a REPL that comes up raw is thrown away
+        self._asks_raw = False
+
+    def pass_on(self, data: bytes, is_text: bool) -> bytes:
+        """Return what goes out for `data`.
+
+        is_text: a program runs that listens to Ctrl-C, so its output is lines for a terminal,
+        which a board ends with CR LF.  A program that keeps Ctrl-C for itself sends bytes.
+        """
+        if not self.has_repl:
+            data = self._held + data
+            before, mark, after = data.partition(self._mark)
+            if not mark:
+                held = _overlap(data, self._mark)
+                self._held = data[len(data) - held :]
+                return self._ended(data[: len(data) - held], is_text and not self.is_raw)
+            self._held = b""
+            self.has_repl = True
+            self.is_quiet = self._asks_raw = self.is_raw
+            out = self._ended(before, is_text and not self.is_raw)
+            return out + self._of_repl(after)
+        return self._of_repl(data)
+
+    def asks_raw(self) -> bool:
+        """Return True once, when the REPL has to be told to come up raw."""
+        asks, self._asks_raw = self._asks_raw, False
+        return asks
+
+    def _of_repl(self, data: bytes) -> bytes:
+        if self.is_quiet:
+            data = self._held + data
+            at = data.find(RAW)
+            if at < 0:
+                self._held = data[-_TAIL:]
+                return b""
+            self._held = b""
+            self.is_quiet = False
+            data = data[at:]
+        seen = self._tail + data
+        self._tail = seen[-_TAIL:]
+        raw, friendly = seen.rfind(RAW), seen.rfind(FRIENDLY)
+        if raw != friendly:
+            self.is_raw = raw > friendly
+        return self._ended(data, not self.is_raw)
+
+    def _ended(self, data: bytes, is_text: bool) -> bytes:
+        """Return the bytes, with CR LF for every LF of text."""
+        if not data:
+            return b""
+        follows = self._last == b"\r"
+        self._last = data[-1:]
+        if not is_text:
+            return data
+        text = data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        return text[1:] if follows and data[:1] == b"\n" else text
+
+
+def _overlap(data: bytes, mark: bytes) -> int:
+    """Return how many bytes at the end of `data` could be the start of `mark`."""
+    for size in range(min(len(data), len(mark) - 1), 0, -1):
+        if mark.startswith(data[-size:]):
+            return size
+    return 0

@@ -1,0 +1,101 @@
+"""What the virtual board does at power-on; runs on MicroPython, once in each life of the VM.
+
+It hides the host's files, mounts the flash as ``/``, runs ``boot.py`` and (unless the REPL is
+to come up raw) ``main.py`` as a board does, and leaves the REPL to the VM.
+"""
+
+import gc
+import io
+import os
+import sys
+
+import line
+import micropython
+import vfs
+
+_BLOCK = 4096
+
+
+class Flash:
+    """A file as a block device, in the extended form that littlefs needs."""
+
+    def __init__(self, file: "io.BufferedRandom") -> None:
+        self._file = file
+        self._count = file.seek(0, 2) // _BLOCK
+
+    def readblocks(self, block: int, buf: bytearray, offset: int = 0) -> None:
+        """Fill `buf` from an offset in a block on."""
+        self._file.seek(block * _BLOCK + offset)
+        self._file.readinto(buf)
+
+    def writeblocks(self, block: int, buf: bytearray, offset: int = 0) -> None:
+        """Program `buf` from an offset in a block on."""
+        self._file.seek(block * _BLOCK + offset)
+        self._file.write(buf)
+
+    def ioctl(self, op: int, arg: int) -> int:
+        """Answer what littlefs asks: 3 sync, 4 how many blocks, 5 how large, 6 erase one."""
+        if op == 3:
+            self._file.flush()  # fsync, on this interpreter
+        return self._count if op == 4 else _BLOCK if op == 5 else 0
+
+
+def start(program: "dict[str, object]") -> None:
+    """Bring the board up; returns for the REPL, or ends the VM for a soft reset."""
+    _, flash, tell, answer, mark = sys.argv[:5]
+    is_raw = len(sys.argv) > 5
+    import esp32  # noqa: F401 — programs find both in sys.modules
+    import machine  # noqa: F401
+
+    line.connect(open(int(tell), "wb"), open(int(answer), "rb"))
+    vfs.umount("/")
+    mount(Flash(open(int(flash), "r+b")))
+    sys.argv[:] = []
+    sys.path[:] = ["", ".frozen", "/lib"]
+    for name in ("startup", "line", "pins", "i2s"):
+        del sys.modules[name]
+    gc.collect()
+    line.tell("ready %d" % gc.mem_alloc())
+    if run("boot.py", program) or (not is_raw and run("main.py", program)):
+        sys.exit()
+    sys.stdout.write(mark)
+
+
+def mount(flash: Flash) -> None:
+    """Make the flash the root; it is formatted when it holds no file system."""
+    try:
+        root = vfs.VfsLfs2(flash)
+    except OSError:
+        vfs.VfsLfs2.mkfs(flash)
+        root = vfs.VfsLfs2(flash)
+    vfs.mount(root, "/")
+    os.chdir("/")
+
+
+def run(name: str, program: "dict[str, object]") -> bool:
+    """Run a file of the root as a board does; return whether it asked for a soft reset."""
+    try:
+        os.stat(name)
+    except OSError:
+        return False
+    try:
+        micropython.kbd_intr(3)
+        line.tell("listen")
+        execfile(name, program)  # type: ignore[name-defined]  # noqa: F821
+    except SystemExit:
+        return True
+    except BaseException as error:
+        micropython.kbd_intr(-1)
+        complain(error)
+    finally:
+        micropython.kbd_intr(-1)
+        line.tell("deaf")
+    return False
+
+
+def complain(error: BaseException) -> None:
+    """Print a traceback without the lines of this file, as a board ends its lines."""
+    text = io.StringIO()
+    sys.print_exception(error, text)  # type: ignore[attr-defined]
+    lines = [line for line in text.getvalue().split("\n") if "startup.py" not in line]
+    sys.stdout.write("\r\n".join(lines))
