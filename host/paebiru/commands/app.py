@@ -3,7 +3,7 @@
 import typer
 
 from paebiru import __version__
-from paebiru.commands import board, boards, enroll, jsil, simulate
+from paebiru.commands import board, boards, enroll, flash, jsil, simulate
 
 app = typer.Typer(
     name="paebiru",
