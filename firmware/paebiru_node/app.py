@@ -16,6 +16,7 @@ from sil.link.fields import get16, get32
 
 from .batches import Batches
 from .health import Health
+from .kinds import Any, Config, Port
 from .learning import Learning
 from .local import Local
 from .protocol_layers import protocol_layers
@@ -40,13 +41,14 @@ class Node:
 
     version = VERSION
 
-    def __init__(self, port: "object", config: "object", health: "Health | None" = None) -> None:
+    def __init__(self, port: "Port", config: "Config", health: "Health | None" = None) -> None:
         self.port = port
         self.config = config
         self.health = health or Health(port, 0)
         safe = self.health.is_safe
-        self.sampler = None if safe else Sampler(port, config)
-        self.samples = None if safe else _samples(config, self.sampler)
+        self.sampler: "Any" = None if safe else Sampler(port, config)
+        self.samples: "Any" = None if safe else _samples(config, self.sampler)
+        self._keeps = bool(config.learn and not config.learn.preload)
         self.learning = Learning(Slots(port), self.samples)
         if not safe:
             self._load()
@@ -64,7 +66,7 @@ class Node:
         self._health_at = now
         self._uptime = 0  # s
         self._second = now
-        self._output = None
+        self._output: "Any" = None
         self._restart = False
 
     def _load(self) -> None:
@@ -106,7 +108,7 @@ class Node:
     def _learn_from(self, now: int) -> None:
         """Answer new inputs here if that is their place; keep them if their class is known."""
         sampler = self.sampler
-        if sampler.label >= 0 and self.samples and not self.config.learn.preload:
+        if sampler.label >= 0 and self.samples and self._keeps:
             self.samples.add(sampler.inputs, sampler.label)
         if self.local.answer(self.learning, sampler.inputs, self.view, self.port):
             self.local.write(self._answer, now)
@@ -139,7 +141,7 @@ class Node:
         if ready:
             self.local.renew(self.learning)
             self.changed()
-        return self.learning.phase == p.TRAINING and self.samples and self.samples.count > 0
+        return self.learning.phase == p.TRAINING and bool(self.samples and self.samples.count)
 
     # -- what the hub is told
 
@@ -248,7 +250,7 @@ def level(value: int) -> int:
     return 255 if rho >= 0 else max(255 >> -rho, 1)
 
 
-def _samples(config: "object", sampler: Sampler) -> "Samples | None":
+def _samples(config: "Config", sampler: "Any") -> "Samples | None":
     """Make room for samples where a sensor feeds a model; take a recording's at once if asked."""
     if config.learn is None or sampler.inputs is None:
         return None

@@ -6,6 +6,8 @@ from sil.jsil_head import XOR_ROTATE
 from sil.jsil_write import Encoder
 from sil.link.fields import put16, put32
 
+from .kinds import Uplink
+
 _STATE = const(16)
 _ROOM = const(40)  # of a stream beside its states: head, lengths, check
 
@@ -26,7 +28,7 @@ class Batches:
         self._body = bytearray(p.BATCH_HEAD + _STATE * size + _ROOM)
         self._gap = 0  # states lost since the last batch that was posted
 
-    def add(self, state: bytearray, now: int, uplink: "object") -> int:
+    def add(self, state: bytearray, now: int, uplink: "Uplink") -> int:
         """Take a state; post the batch when it is whole; return how many states were lost."""
         body = self._body
         if self._count == 0:

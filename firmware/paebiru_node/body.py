@@ -6,12 +6,13 @@ from sil.compat import const
 from sil.errors import FormatError
 from sil.link.fields import get16, get32, put16, put32
 
+from .kinds import Buffer, Learning, Readable
 from .slots import size_of
 
 _HEAD = const(36)
 
 
-def parts(learning: "object") -> "list[object]":
+def parts(learning: "Learning") -> "list[Buffer]":
     """Return the buffers that make up the body, one after another."""
     task = learning.task
     head = bytearray(_HEAD + 2 * len(task.sizes))
@@ -35,7 +36,7 @@ def parts(learning: "object") -> "list[object]":
     return [head, learning.first, learner.base, learner.residual, update]
 
 
-def read(source: "object", learning: "object") -> None:
+def read(source: "Readable", learning: "Learning") -> None:
     """Fill `learning` from the body that `source` (a `slots.Body`) gives.
 
     Raises:
@@ -43,9 +44,9 @@ def read(source: "object", learning: "object") -> None:
     """
     head = bytearray(_HEAD)
     source.readinto(head)
-    sizes = bytearray(2 * min(head[3], p.MAX_LAYERS))
-    source.readinto(sizes)
-    sizes = p.read_sizes(sizes, 0, head[3])
+    units = bytearray(2 * min(head[3], p.MAX_LAYERS))
+    source.readinto(units)
+    sizes = p.read_sizes(units, 0, head[3])
     task = p.Task(sizes, bool(head[2] & p.SIGNED), get16(head, 6), head[4], head[5])
     learning.make(task, -1, source)
     learner = learning.learner
@@ -67,7 +68,7 @@ def read(source: "object", learning: "object") -> None:
     learning.taken = bytes(head[28:36])
 
 
-def first(task: p.Task, seed: int, source: "object") -> bytearray:
+def first(task: p.Task, seed: int, source: "Readable") -> bytearray:
     """Return a task's first model: drawn from `seed`, or read from `source` where that is -1.
 
     Raises:
@@ -81,7 +82,7 @@ def first(task: p.Task, seed: int, source: "object") -> bytearray:
     return codes
 
 
-def fill(source: "object", buf: "object") -> None:
+def fill(source: "Readable", buf: "Buffer") -> None:
     """Fill a buffer of bytes or int16 from `source` (with ``readinto``).
 
     Raises:

@@ -3,6 +3,7 @@
 import json
 
 from .errors import ConfigError
+from .kinds import Any, Table
 
 VERSION = 1
 FILE = "device.json"
@@ -18,7 +19,7 @@ class Config:
         ConfigError: a key is missing or has a value that cannot be; the message names it.
     """
 
-    def __init__(self, given: "dict[str, object]") -> None:
+    def __init__(self, given: "Table") -> None:
         if not isinstance(given, dict) or given.get("version") != VERSION:
             raise ConfigError("version must be %d: deploy again" % VERSION)
         self.name = _text(given, "name")
@@ -43,7 +44,7 @@ class Config:
 class Learn:
     """Which sensor feeds the model, and how its readings become inputs."""
 
-    def __init__(self, given: "dict[str, object]", sensors: int) -> None:
+    def __init__(self, given: "Table", sensors: int) -> None:
         self.sensor = _number(given, "sensor", 0, 0, 255)
         if self.sensor >= sensors:
             raise ConfigError("learn.sensor %d: there are %d sensors" % (self.sensor, sensors))
@@ -70,7 +71,7 @@ def parse(text: "str | bytes") -> Config:
     return Config(given)
 
 
-def _roles(given: "dict[str, object]") -> "list[str]":
+def _roles(given: "Table") -> "list[str]":
     known = given["board"].get("links", {})
     roles = _list(given, "links")
     for role in roles:
@@ -79,7 +80,7 @@ def _roles(given: "dict[str, object]") -> "list[str]":
     return roles
 
 
-def _sensor(entry: object) -> "dict[str, object]":
+def _sensor(entry: "Any") -> "Table":
     if not isinstance(entry, dict) or "driver" not in entry:
         raise ConfigError('sensors: an entry needs a driver, as {"driver": "bh1750", ...}')
     layer = entry.get("layer")
@@ -88,28 +89,28 @@ def _sensor(entry: object) -> "dict[str, object]":
     return entry
 
 
-def _text(given: "dict[str, object]", key: str) -> str:
+def _text(given: "Table", key: str) -> str:
     value = given.get(key, "")
     if not isinstance(value, str):
         raise ConfigError("%s: a text is wanted, not %r" % (key, value))
     return value
 
 
-def _number(given: "dict[str, object]", key: str, default: int, low: int, high: int) -> int:
+def _number(given: "Table", key: str, default: int, low: int, high: int) -> int:
     value = given.get(key, default)
     if not isinstance(value, int) or not low <= value <= high:
         raise ConfigError("%s: %d to %d is wanted, not %r" % (key, low, high, value))
     return value
 
 
-def _table(given: "dict[str, object]", key: str) -> "dict[str, object]":
+def _table(given: "Table", key: str) -> "Table":
     value = given.get(key, {})
     if not isinstance(value, dict):
         raise ConfigError("%s: a table is wanted, not %r" % (key, value))
     return value
 
 
-def _list(given: "dict[str, object]", key: str) -> "list[object]":
+def _list(given: "Table", key: str) -> "list[Any]":
     value = given.get(key, [])
     if not isinstance(value, list):
         raise ConfigError("%s: a list is wanted, not %r" % (key, value))

@@ -4,6 +4,8 @@ from sil import protocol as p
 from sil.compat import const
 from sil.link.fields import put16, put32
 
+from .kinds import Port, Sampler, Uplink
+
 _MAX = const(400)  # bytes, text included
 _SAFE_AFTER = const(3)  # crashes in a row
 
@@ -18,7 +20,7 @@ class Health:
         error: what the last crash said.
     """
 
-    def __init__(self, port: "object", boots: int, crashes: int = 0, error: str = "") -> None:
+    def __init__(self, port: "Port", boots: int, crashes: int = 0, error: str = "") -> None:
         self._port = port
         self.boots = boots
         self.crashes = crashes
@@ -37,7 +39,7 @@ class Health:
         if text not in self.errors:
             self.errors = self.errors[-1:] + [text]
 
-    def write(self, uptime: int, sampler: "object", uplink: "object") -> int:
+    def write(self, uptime: int, sampler: "Sampler | None", uplink: "Uplink") -> int:
         """Write HEALTH to `body`; return its length."""
         buf = self._buf
         free = self._port.free()

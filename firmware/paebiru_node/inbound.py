@@ -10,6 +10,8 @@ from sil.errors import SilError
 from sil.link import events as ev
 from sil.link import messages as m
 
+from .kinds import Any, Learning, Node, Port, Session
+
 FILE = "inbound.tmp"
 
 _PAUSE = const(30)  # s until a hub may offer again what did not work for want of room
@@ -25,16 +27,16 @@ class Inbound:
         node: told of what went wrong, and of changes.
     """
 
-    def __init__(self, port: "object", session: "object", learning: "object", node: "object"):
+    def __init__(self, port: "Port", session: "Session", learning: "Learning", node: "Node"):
         self._port = port
         self._session = session
         self._learning = learning
         self._node = node
-        self._file = None
+        self._file: "Any" = None
         self._memory = bytearray(0)
         self._at = 0
         self._digest = b""
-        self._seen = None  # the hash so far
+        self._seen: "Any" = None  # the hash so far
 
     def act(self, event: int) -> None:
         """Act on an event that concerns objects; others are none of ours."""
@@ -138,7 +140,7 @@ class Inbound:
         except (SilError, MemoryError, OSError):
             self._learning.forget()
 
-    def _refuse(self, code: int, error: "object") -> None:
+    def _refuse(self, code: int, error: "Any") -> None:
         self._node.failed("the hub's object was not taken: %s" % error)
         self._session.refuse(code, _PAUSE)
 

@@ -5,7 +5,7 @@ hub's seed determine the update to the byte (SPEC-node.md sections 2 and 3).
 """
 
 from sil import protocol as p
-from sil.compat import const, sha256
+from sil.compat import Ints, const, sha256
 from sil.errors import FormatError
 from sil.kernels import wire
 from sil.learner import Learner
@@ -14,7 +14,8 @@ from sil.link.fields import get32
 from sil.link.offer import Offer, Source
 
 from . import body
-from .slots import GOLD, Slots
+from .kinds import Any, Buffer, Readable, Samples
+from .slots import GOLD, Found, Slots
 
 _MAX_EPOCHS = const(100)
 
@@ -27,12 +28,12 @@ class Learning:
         samples: the board's own (`samples.Samples`), or None where no sensor feeds a model.
     """
 
-    def __init__(self, slots: Slots, samples: "object" = None) -> None:
+    def __init__(self, slots: Slots, samples: "Samples | None" = None) -> None:
         self.slots = slots
         self.samples = samples
-        self.task: "p.Task | None" = None
+        self.task: "Any" = None  # a `protocol.Task`, once there is a model
         self.first = bytearray(0)
-        self.learner: "Learner | None" = None
+        self.learner: "Any" = None  # a `Learner`, likewise
         self.phase = p.EMPTY
         self.branch = 0
         self.round = 0
@@ -44,7 +45,7 @@ class Learning:
         self.taken = bytes(p.NAME_SIZE)  # the head of the hash of the hub's last object
         self.update = bytearray(0)  # the changes to report
         self.update_end = 0
-        self._order = None  # of the samples, while a round is trained
+        self._order: "Ints | None" = None  # of the samples, while a round is trained
 
     # -- from flash, and to it
 
@@ -59,7 +60,7 @@ class Learning:
             self._restore(found)
         return found is not None
 
-    def _restore(self, found: "object") -> None:
+    def _restore(self, found: "Found") -> None:
         source = self.slots.body(found)
         try:
             body.read(source, self)
@@ -84,7 +85,7 @@ class Learning:
         """
         self.slots.write(body.parts(self), self.model, target)
 
-    def make(self, task: p.Task, seed: int, source: "object") -> None:
+    def make(self, task: p.Task, seed: int, source: "Readable") -> None:
         """Make the learner of a task from its first model: drawn from `seed`, or read."""
         self._order = None
         self.forget()  # its memory is needed for the next one
@@ -97,7 +98,7 @@ class Learning:
 
     # -- what the hub sends
 
-    def take_model(self, source: "object", digest: bytes) -> None:
+    def take_model(self, source: "Readable", digest: bytes) -> None:
         """Begin with a MODEL object that `source` (with ``readinto``) gives.
 
         Raises:
@@ -247,6 +248,6 @@ class Report(Source):
             wire.copy(self._changes, start, end, buf, at)
 
 
-def name(base: "object") -> bytes:
+def name(base: "Buffer") -> bytes:
     """Return the name of a model (int16 Q12): the head of its SHA-256."""
     return sha256(base).digest()[: p.NAME_SIZE]

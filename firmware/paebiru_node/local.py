@@ -1,4 +1,4 @@
-"""Answers given on the board: whether to, by the state's complexity, and what (SPEC.md section 7)."""
+"""Answers given on the board: whether to, by the state's complexity (SPEC.md 7), and what."""
 
 from sil import bytesil, nn, tables
 from sil import protocol as p
@@ -8,6 +8,8 @@ from sil.intmath import log2
 from sil.kernels import codes
 from sil.link.fields import put16, put32
 from sil.rho import ONE, RhoMeter, rho_critical, should_offload
+
+from .kinds import Learning, Port
 
 _LN2 = const(11357)  # ln 2 in Q14
 _STATE = const(16)
@@ -32,7 +34,7 @@ class Local:
         self._network: "nn.Network | None" = None
         self._most = 1  # the most free memory seen, bytes
 
-    def renew(self, learning: "object") -> None:
+    def renew(self, learning: "Learning") -> None:
         """Take the model that `learning` has now."""
         learner = learning.learner
         self._network = None
@@ -48,7 +50,7 @@ class Local:
             return  # its sums would not fit; the hub answers
 
     def answer(
-        self, learning: "object", inputs: bytearray, view: bytearray, port: "object"
+        self, learning: "Learning", inputs: bytearray, view: bytearray, port: "Port"
     ) -> bool:
         """Classify `inputs` if `view`, the board's state, is simple enough for this board.
 

@@ -4,12 +4,13 @@ from sil import bytesil
 from sil.compat import const
 from sil.kernels import sparse
 
+from .kinds import Learning
 from .sensors import scale
 
 _ONE = const(64)  # 1/64 in Q12: the mean change that waits which makes rho 0
 
 
-def protocol_layers(learning: "object", state: bytearray) -> None:
+def protocol_layers(learning: "Learning", state: bytearray) -> None:
     """Write LD, LE and LF of what `learning` has into `state` (SPEC-node.md section 4)."""
     newest = learning.slots.newest
     learner = learning.learner

@@ -8,6 +8,7 @@ from sil.errors import SilError
 from sil.features import Scaler, Windows
 
 from . import sensors
+from .kinds import Any, Config, Entry, Port
 
 _UNKNOWN = const(-1)
 
@@ -22,24 +23,24 @@ class Sampler:
         config: the node's `Config`.
     """
 
-    def __init__(self, port: "object", config: "object") -> None:
+    def __init__(self, port: "Port", config: "Config") -> None:
         self.state = bytearray(layers.COUNT)
         self.reasons: "list[str]" = []  # why layers are silent
         self.failed = 0  # readings that did not come
-        self.inputs: "bytearray | None" = None  # what the model is given
+        self.inputs: "Any" = None  # what the model is given
         self.label = _UNKNOWN  # of the latest inputs, where the sensor knows
-        self._sensors: "list[object]" = []
+        self._sensors: "list[Any]" = []
         self._silent = bytearray(len(config.sensors))
         for entry in config.sensors:
             self._sensors.append(self._made(entry, port, config.layers))
         self._learns = config.learn.sensor if config.learn else -1
-        self._windows: "Windows | None" = None
-        self._scaler: "Scaler | None" = None
-        self._row = None
+        self._windows: "Any" = None
+        self._scaler: "Any" = None
+        self._row: "Any" = None
         if config.learn and self._sensors[self._learns]:
             self._prepare(self._sensors[self._learns], config.learn)
 
-    def _made(self, entry: "dict[str, object]", port: "object", enabled: int) -> "object":
+    def _made(self, entry: "Entry", port: "Port", enabled: int) -> "Any":
         if not enabled >> entry["layer"] & 1:
             return None
         try:
@@ -48,7 +49,7 @@ class Sampler:
             self.reasons.append("L%d %s: %s" % (entry["layer"], entry["driver"], error))
             return None
 
-    def _prepare(self, sensor: "object", learn: "object") -> None:
+    def _prepare(self, sensor: "Any", learn: "Any") -> None:
         """Make what turns this sensor's readings into inputs."""
         if hasattr(sensor, "inputs"):
             self.inputs = sensor.inputs
@@ -65,7 +66,7 @@ class Sampler:
             self.reasons.append("learn: this sensor needs a scaler; see `paebiru deploy --help`")
 
     @property
-    def recording(self) -> "object":
+    def recording(self) -> "Any":
         """The sensor that feeds the model, if it can be read from its beginning; else None."""
         sensor = self._sensors[self._learns] if self._learns >= 0 else None
         return sensor if hasattr(sensor, "rewind") else None
@@ -99,7 +100,7 @@ class Sampler:
                 self._sensors[i] = None
         return fresh
 
-    def _miss(self, i: int, sensor: "object") -> None:
+    def _miss(self, i: int, sensor: "Any") -> None:
         """Count a reading that did not come; after three in a row the layer is NULL."""
         self.failed = min(self.failed + 1, 0xFFFF)
         if self._silent[i] < 3:
@@ -107,7 +108,7 @@ class Sampler:
         if self._silent[i] == 3:
             self.state[sensor.layer] = 0
 
-    def _take(self, sensor: "object") -> bool:
+    def _take(self, sensor: "Any") -> bool:
         """Turn a reading into inputs; True when they are complete."""
         self.label = getattr(sensor, "label", _UNKNOWN)
         if self._windows:

@@ -11,6 +11,7 @@ from sil.errors import FormatError
 from sil.link.fields import get32, put32
 
 from .errors import PortError
+from .kinds import Any, Buffer, Port
 
 NAMES = ("slot_a.pbc", "slot_b.pbc")
 GOLD = "gold.pbc"
@@ -39,7 +40,7 @@ class Slots:
         port: where files are (see `paebiru_node.port`).
     """
 
-    def __init__(self, port: "object") -> None:
+    def __init__(self, port: "Port") -> None:
         self._port = port
         self._piece = bytearray(_PIECE)
         self.newest: "Found | None" = None
@@ -69,7 +70,7 @@ class Slots:
         finally:
             file.close()
 
-    def _verified(self, file: "object", name: str) -> "Found | None":
+    def _verified(self, file: "Any", name: str) -> "Found | None":
         head = bytearray(_HEAD)
         if file.readinto(head) != _HEAD or head[:4] != _MAGIC or get32(head, 4) < 0:
             return None
@@ -90,7 +91,7 @@ class Slots:
             return None
         return found
 
-    def write(self, parts: "list[object]", model: bytes, name: str = "") -> Found:
+    def write(self, parts: "list[Buffer]", model: bytes, name: str = "") -> Found:
         """Store the buffers `parts` as the next generation; durable when it returns.
 
         Args:
@@ -121,7 +122,7 @@ class Slots:
             self._next = NAMES[1 if target == NAMES[0] else 0]
         return found
 
-    def _head(self, parts: "list[object]", model: bytes, step: int) -> bytearray:
+    def _head(self, parts: "list[Buffer]", model: bytes, step: int) -> bytearray:
         head = bytearray(_HEAD)
         head[:4] = _MAGIC
         newest = self.newest
@@ -148,12 +149,12 @@ class Slots:
 class Body:
     """The body of a checkpoint, read from its front to its end."""
 
-    def __init__(self, file: "object", length: int) -> None:
+    def __init__(self, file: "Any", length: int) -> None:
         self._file = file
         self.left = length
         file.readinto(bytearray(_HEAD))
 
-    def readinto(self, buf: "object") -> int:
+    def readinto(self, buf: "Buffer") -> int:
         """Fill all of a buffer, an array of int16 included; return its bytes.
 
         Raises:
@@ -170,6 +171,6 @@ class Body:
         self._file.close()
 
 
-def size_of(buf: "object") -> int:
+def size_of(buf: "Buffer") -> int:
     """Return the bytes of a buffer; the arrays among them are of int16."""
     return 2 * len(buf) if isinstance(buf, array) else len(buf)

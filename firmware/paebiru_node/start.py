@@ -11,6 +11,7 @@ from .app import Node
 from .config import FILE, Config, parse
 from .errors import ConfigError, Restart
 from .health import Health
+from .kinds import Make, Port
 from .port import CAUSE_WATCHDOG
 
 _HEALTHY = const(60000)  # ms without a crash after which the count starts anew
@@ -26,7 +27,7 @@ class Life:
         self.is_doubtful = node.health.crashes > 0
 
 
-def run(make: "object") -> None:
+def run(make: "Make") -> None:
     """Run the node for ever.
 
     Args:
@@ -45,12 +46,12 @@ def run(make: "object") -> None:
         crashed(port, error)
 
 
-def begin(port: "object", config: Config, problem: str) -> Life:
+def begin(port: "Port", config: Config, problem: str) -> Life:
     """Start a node; `problem` says what is wrong with its configuration, if anything."""
     return Life(Node(port, config, _health(port, problem)), port.ticks_ms())
 
 
-def step(life: Life, port: "object") -> int:
+def step(life: Life, port: "Port") -> int:
     """Take one step, and feed the watchdog once it came to its end; return the ms to the next."""
     now = port.ticks_ms()
     wait = life.node.step(now)
@@ -62,7 +63,7 @@ def step(life: Life, port: "object") -> int:
     return wait
 
 
-def crashed(port: "object", error: BaseException) -> None:
+def crashed(port: "Port", error: BaseException) -> None:
     """Count a crash, keep its reason, start over."""
     crashes = _count(port.load("crashes")) + 1
     port.save("crashes", bytes((min(crashes, 255),)))
@@ -83,7 +84,7 @@ def _config() -> "tuple[Config, str]":
     return Config({"version": 1, "board": usb, "links": ["usb"]}), problem
 
 
-def _health(port: "object", problem: str) -> Health:
+def _health(port: "Port", problem: str) -> Health:
     boots = _count(port.load("boots")) + 1
     port.save("boots", bytes((boots & 255, boots >> 8 & 255, boots >> 16 & 255)))
     crashes = _count(port.load("crashes"))

@@ -15,6 +15,7 @@ from sil.link.keys import DeviceKey, followed, unpack
 from sil.link.posts import Outbox
 
 from .inbound import Inbound
+from .kinds import Any, Learning, Node, Port
 
 _IN = const(512)
 _OUT = const(256)
@@ -32,18 +33,18 @@ class Uplink:
         node: who hears of posts, and whose word `STATUS` is.
     """
 
-    def __init__(self, port: "object", roles: "list[str]", learning: "object", node: "object"):
+    def __init__(self, port: "Port", roles: "list[str]", learning: "Learning", node: "Node"):
         self._port = port
         self._roles = roles
         self._node = node
         self._learning = learning
-        self._key = _load_key(port)
+        self._key: "Any" = _load_key(port)  # a DeviceKey, once enrolled
         identity = Identity(port.unique_id(), node.boots, node.version)
         seed = port.urandom(4)
         stream = 1 + (seed[0] | seed[1] << 8 | seed[2] << 16 | (seed[3] & 15) << 24)
         self.session = Initiator(identity, Outbox(stream), window=_WINDOW)
         self._inbound = Inbound(port, self.session, learning, node)
-        self._line = None
+        self._line: "Any" = None  # the port's link that is open
         self._turn = 0
         self._since = 0
         self._in = bytearray(_IN)
@@ -146,7 +147,7 @@ class Uplink:
             self._to = self.session.pull(self._out, _OUT)
             if not self._to:
                 return False
-        took = self._line.write(self._out, self._from, self._to)
+        took: int = self._line.write(self._out, self._from, self._to)
         self._from += took
         return took > 0
 
@@ -199,7 +200,7 @@ class Uplink:
             self.session.cancel()
 
 
-def _load_key(port: "object") -> "DeviceKey | None":
+def _load_key(port: "Port") -> "DeviceKey | None":
     stored = port.load("key")
     try:
         return unpack(stored) if stored else None
