@@ -20,7 +20,7 @@ class SimBus:
     """I2C over recorded register traces."""
 
     def __init__(self, entry: dict[str, Any], world: dict[str, Any]) -> None:
-        self._i2c = TraceBus(chips(world.get("i2c", {}).get(str(entry["id"]), {})))
+        self._i2c = TraceBus(chips(world.get("i2c", {}).get(str(entry.get("id", 0)), {})))
 
     def read(self, address: int, register: int, buf: bytearray) -> None:
         """Fill ``buf`` from an 8-bit register on."""

@@ -1,0 +1,104 @@
+"""The contract of the ports: the simulator's on CPython, MicroPython's on its VM."""
+
+import os
+import sys
+import unittest
+
+import port_benches
+import port_contract as contract
+
+IS_CPYTHON = sys.implementation.name == "cpython"
+
+
+try:
+    import socket
+except ImportError:
+    socket = None  # no line to try a port on
+
+
+def make_bench():
+    return port_benches.SimBench() if IS_CPYTHON else port_benches.TcpBench(False, False)
+
+
+class OwnFolder:
+    """MicroPython's port keeps its files where it was started."""
+
+    def __init__(self):
+        self.here = os.getcwd()
+        self.name = "build/port-" + os.urandom(6).hex()
+        if "build" not in os.listdir():
+            os.mkdir("build")
+        os.mkdir(self.name)
+        os.chdir(self.name)
+
+    def leave(self):
+        for name in os.listdir():
+            os.remove(name)
+        os.chdir(self.here)
+        os.rmdir(self.name)
+
+
+class TestPort(unittest.TestCase):
+    def setUp(self):
+        if socket is None:
+            self.skipTest("this VM has no sockets")
+        self.folder = None if IS_CPYTHON else OwnFolder()
+        self.bench = make_bench()
+
+    def tearDown(self):
+        self.bench.close()
+        if self.folder:
+            self.folder.leave()
+
+    def test_time(self):
+        contract.check_time(self.bench)
+
+    def test_identity(self):
+        contract.check_identity(self.bench)
+
+    def test_randomness(self):
+        contract.check_randomness(self.bench)
+
+    def test_health(self):
+        contract.check_health(self.bench)
+
+    def test_save_and_load(self):
+        contract.check_save_and_load(self.bench)
+
+    def test_save_refuses(self):
+        contract.check_save_refuses(self.bench)
+
+    def test_files(self):
+        contract.check_files(self.bench)
+
+    def test_what_is_not_described(self):
+        contract.check_what_is_not_described(self.bench)
+
+    def test_parts(self):
+        contract.check_parts(self.bench)
+
+    def test_watchdog(self):
+        contract.check_watchdog(self.bench)
+
+    def test_link(self):
+        contract.check_link(self.bench)
+
+    def test_link_in_bulk(self):
+        contract.check_link_in_bulk(self.bench)
+
+    def test_idle_ends_when_bytes_come(self):
+        contract.check_idle_ends_when_bytes_come(self.bench)
+
+    def test_link_closes_and_opens(self):
+        contract.check_link_closes_and_opens(self.bench)
+
+    def test_every_check_is_made(self):
+        made = set(["check_" + name[5:] for name in dir(self) if name.startswith("test_")])
+        for check in contract.CHECKS:
+            self.assertIn(check.__name__, made)
+        checks = [name for name in dir(contract) if name.startswith("check_")]
+        self.assertEqual(len(checks), len(contract.CHECKS))
+
+
+if __name__ == "__main__":
+    unittest.main()
