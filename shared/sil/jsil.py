@@ -17,7 +17,6 @@ from .jsil_head import (
     ALONE,
     LONG,
     MAGIC,
-    MODE_NAMES,
     NONE,
     RAW,
     ROTATE,
@@ -25,8 +24,8 @@ from .jsil_head import (
     XOR,
     XOR_ROTATE,
     Head,
-    parse,
 )
+from .jsil_parse import parse
 from .jsil_read import Decoder
 from .jsil_write import Encoder
 
@@ -35,6 +34,8 @@ __all__ = (
     "Decoder", "Encoder", "Head", "blocks", "info", "pack", "read", "read_head", "seek",
     "unpack", "verify",
 )  # fmt: skip
+
+MODE_NAMES = ("None", "Xor", "Rotate", "XorRotate", "Adaptive")
 
 _SHORT = 64  # bytes of a frame up to which `pack` groups them
 _GROUP_BYTES = 8192

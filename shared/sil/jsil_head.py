@@ -1,8 +1,8 @@
 """The head of a JSIL stream, and the check that ends each block (SPEC.md section 3)."""
 
-from .compat import Buf, const
+from .compat import Buf
 from .crc import Crc32
-from .errors import FormatError, RangeError
+from .errors import RangeError
 from .guarded import put
 from .kernels import spans
 
@@ -14,7 +14,6 @@ XOR = 1
 ROTATE = 2
 XOR_ROTATE = 3
 ADAPTIVE = 4
-MODE_NAMES = ("None", "Xor", "Rotate", "XorRotate", "Adaptive")
 
 # Kinds of a block: the low two bits of its first number.
 RAW = 0  # bytes as they are; needs nothing before it
@@ -25,11 +24,11 @@ DELTA = 3  # coded, the model kept, every symbol against the frame before
 MAX_SIZE = 0x3FFFFF  # of a block, so that a kind fits beside its length in a guarded number
 LONG = 1024  # bytes of a coded body from which the check is a CRC-32
 
-_AGREED = const(8)
-_VERSION_AT = const(4)
-_GROUPED = const(64)
-_ROWS = const(128)
-_MAX_LAYERS = const(8)
+AGREED = 8
+VERSION_AT = 4
+GROUPED = 64
+ROWS = 128
+MAX_LAYERS = 8
 
 
 class Head:
@@ -56,8 +55,8 @@ class Head:
             raise RangeError("keyframe interval %d is out of 0..%d" % (interval, MAX_SIZE))
         if interval % group:
             raise RangeError("keyframe interval %d is no multiple of %d frames" % (interval, group))
-        if len(rows) == 1 or len(rows) > _MAX_LAYERS or any(not 1 <= r <= MAX_SIZE for r in rows):
-            raise RangeError("rows are 2..%d layer sizes, not %s" % (_MAX_LAYERS, rows))
+        if len(rows) == 1 or len(rows) > MAX_LAYERS or any(not 1 <= r <= MAX_SIZE for r in rows):
+            raise RangeError("rows are 2..%d layer sizes, not %s" % (MAX_LAYERS, rows))
         self.mode = mode
         self.size = size
         self.group = group
@@ -67,15 +66,15 @@ class Head:
 
     def encode(self) -> bytes:
         """Return the bytes of the head."""
-        flags = self.mode | VERSION << _VERSION_AT
+        flags = self.mode | VERSION << VERSION_AT
         numbers = [self.size]
         if self.group > 1 or self.interval:
-            flags |= _GROUPED
+            flags |= GROUPED
             numbers += [self.group, self.interval // self.group]
         if self.agreed:
-            flags |= _AGREED
+            flags |= AGREED
         elif self.rows:
-            flags |= _ROWS
+            flags |= ROWS
             numbers += [len(self.rows)] + list(self.rows)
         out = bytearray(4 + 4 * (len(numbers) + 1))
         out[:4] = MAGIC
@@ -95,40 +94,6 @@ class Head:
                 end = put(hidden, end, number)
             crc = spans.crc16(hidden, 0, end, crc)
         return crc
-
-
-def parse(numbers: "list[int]", agreed_rows: "tuple[int, ...]") -> "Head | None":
-    """Return the head that `numbers` (all that follow the magic) make, None while some miss.
-
-    Raises:
-        FormatError: of another version, or a value outside of its domain.
-    """
-    flags = numbers[0]
-    if flags >> _VERSION_AT & 3 != VERSION or flags >= 2 * _ROWS:
-        raise FormatError(
-            "JSIL version %d: this reader knows version %d" % (flags >> _VERSION_AT & 3, VERSION)
-        )
-    at = 2
-    group, interval = 1, 0
-    rows: "tuple[int, ...]" = ()
-    if flags & _GROUPED:
-        at += 2
-        if len(numbers) >= at:
-            group, interval = numbers[at - 2], numbers[at - 2] * numbers[at - 1]
-    if flags & _ROWS:
-        at += 1
-        if len(numbers) >= at:
-            if numbers[at - 1] > _MAX_LAYERS:
-                raise FormatError("%d layers: a head names at most 8" % numbers[at - 1])
-            rows = tuple(numbers[at : at + numbers[at - 1]])
-            at += numbers[at - 1]
-    if len(numbers) < at:
-        return None
-    agreed = bool(flags & _AGREED)
-    try:
-        return Head(flags & 7, numbers[1], group, interval, agreed_rows if agreed else rows, agreed)
-    except RangeError as error:
-        raise FormatError("a damaged head: %s" % error)
 
 
 class Check:

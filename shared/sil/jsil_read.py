@@ -14,8 +14,8 @@ from .jsil_head import (
     XOR,
     Check,
     Head,
-    parse,
-)  # fmt: skip
+)
+from .jsil_parse import parse
 from .kernels import spans
 
 _ROOM = const(16)  # bytes of a block beside its body: two numbers, the check

@@ -9,7 +9,7 @@ sys.path[:0] = [str(HERE.parents[1] / name) for name in ("shared", "host", "test
 
 import link_script as script  # noqa: E402
 from paebiru.transport.aes import aes  # noqa: E402
-from sil.link.cipher import AesFactory  # noqa: E402
+from sil.link.aes import AesFactory  # noqa: E402
 
 
 def conversation(aes: AesFactory | None = None) -> list[dict[str, str]]:

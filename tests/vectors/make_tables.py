@@ -45,7 +45,7 @@ def thresholds() -> "array[int]":
     """Return the 120 rounding limits of `encode`: |v| >= limit i means level i or above, Q14."""
     table = _made.get("thresholds")
     if table is None:
-        level = levels()
+        level = array("i", _LEVELS)  # not kept: once is enough
         table = array("i", level)
         below = 0
         for i in range(len(level)):
@@ -60,7 +60,7 @@ def dec() -> "array[int]":
     table = _made.get("dec")
     if table is None:
         table = array("i", bytes(1024))
-        level = levels()
+        level = array("i", _LEVELS)  # not kept: once is enough
         for i in range(len(level)):
             table[_LEVEL_CODES[i]] = level[i]
             table[_LEVEL_CODES[i] ^ 8] = -level[i]

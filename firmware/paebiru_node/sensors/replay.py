@@ -15,7 +15,8 @@ from array import array
 from sil.compat import About, const
 from sil.errors import SilError
 from sil.guarded import Reader
-from sil.jsil_head import MAGIC, Head, parse
+from sil.jsil_head import MAGIC, Head
+from sil.jsil_parse import parse
 from sil.jsil_read import Decoder
 
 from ..errors import SensorError

@@ -57,25 +57,36 @@ def is_kernel(path: Path) -> bool:
     return path.parent.name == "kernels" and path.name != "__init__.py"
 
 
-def compile_file(path: Path, out: Path, march: str, known: Constants) -> None:
+def compile_file(path: Path, out: Path, march: str, known: Constants, *options: str) -> None:
     """Compile `path` to the ``.mpy`` file `out`: a kernel module as viper, else as bytecode.
 
-    `known` are the constants of the modules that it may name.
+    `known` are the constants of the modules that it may name, `options` go to mpy-cross.
 
     Raises:
         TwinError: mpy-cross is missing or refuses the source.
     """
     source = lean(path.read_text(encoding="utf-8"), path, known)
-    compile_source(viper_source(source, str(path)) if is_kernel(path) else source, path, out, march)
+    compile_source(
+        viper_source(source, str(path)) if is_kernel(path) else source, path, out, march, *options
+    )
 
 
-def compile_source(source: str, path: Path, out: Path, march: str) -> None:
+def compile_source(source: str, path: Path, out: Path, march: str, *options: str) -> None:
     """Compile MicroPython `source`, which came from `path`, to the ``.mpy`` file `out`."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", suffix=".py", encoding="utf-8") as file:
         file.write(source)
         file.flush()
-        command = [_mpy_cross(), f"-march={march}", "-s", path.name, "-o", str(out), file.name]
+        command = [
+            _mpy_cross(),
+            f"-march={march}",
+            *options,
+            "-s",
+            path.name,
+            "-o",
+            str(out),
+            file.name,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise TwinError(f"mpy-cross -march={march} refuses {path}:\n{done.stdout}{done.stderr}")
@@ -97,16 +108,19 @@ def sources(package: Path) -> Iterator[Path]:
 def stage(out: Path, march: str, package: Path | None = None) -> list[Path]:
     """Compile `package` (the core) into `out`; return the files written.
 
+    The core goes without line numbers, of 3 KB: a traceback still names its functions.
+
     Raises:
         TwinError: a file cannot be compiled for `march`.
     """
     core = Path(sil.__file__).parent
     root = package or core
     known = constants((*sources(core), *sources(root)))
+    options = ("-O3",) if root == core else ()
     written = []
     for path in sources(root):
         target = (out / path.relative_to(root.parent)).with_suffix(".mpy")
-        compile_file(path, target, march, known)
+        compile_file(path, target, march, known, *options)
         written.append(target)
     return written
 

@@ -3,7 +3,7 @@
 >>> Responder(outbox, aes=aes)         # None where the package is missing: no encryption
 """
 
-from sil.link.cipher import AesFactory, BlockCipher
+from sil.link.aes import AesFactory, BlockCipher
 
 try:
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes

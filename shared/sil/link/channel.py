@@ -10,7 +10,8 @@ from ..compat import const, ticks_diff
 from . import events as ev
 from . import frame as fr
 from . import messages as m
-from .cipher import AesFactory, CtrCipher
+from .aes import AesFactory
+from .cipher import CtrCipher
 from .fields import get16, get32
 from .frame import HEADER, FrameReader, FrameWriter
 from .handshake import TrafficKeys

@@ -6,6 +6,7 @@ a frame counter is used once: no block of key stream ever comes twice.
 """
 
 from ..kernels import wire
+from .aes import AesFactory
 
 
 class CtrCipher:
@@ -26,19 +27,3 @@ class CtrCipher:
             wire.xor(frame, start, min(start + 16, end), self._stream)
             start += 16
             number += 1
-
-
-class BlockCipher:
-    """What an AES object has to offer: one block of 16 bytes, encrypted into ``out``."""
-
-    def encrypt(self, block: bytearray, out: bytearray) -> object:
-        """Encrypt ``block`` into ``out``."""
-        raise NotImplementedError
-
-
-class AesFactory:
-    """What makes one: ``cryptolib.aes`` on a board, an adapter on the host."""
-
-    def __call__(self, key: bytes) -> BlockCipher:
-        """Return AES under ``key``, in ECB mode."""
-        raise NotImplementedError

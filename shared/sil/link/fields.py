@@ -5,6 +5,7 @@ board): `get32` answers -1 for more, and the message is refused.
 """
 
 from ..compat import Buf
+from ..kernels import wire
 
 
 def put16(buf: bytearray, at: int, value: int) -> None:
@@ -29,3 +30,8 @@ def get32(buf: Buf, at: int) -> int:
     if buf[at + 3] >= 0x20:
         return -1
     return get16(buf, at) | (get16(buf, at + 2) << 16)
+
+
+def put_bytes(buf: bytearray, at: int, data: "bytes | bytearray") -> None:
+    """Write `data` to ``buf[at:]``."""
+    wire.copy(data, 0, len(data), buf, at)

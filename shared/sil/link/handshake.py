@@ -15,11 +15,12 @@ from ..compat import const
 from ..kernels import wire
 from . import messages as m
 from . import sha
-from .fields import get16, put16, put32
+from .fields import get16, put16, put32, put_bytes
 from .frame import HEADER
 from .keys import LABEL, DeviceKey
 
-_MAC = const(16)
+MAC = 16
+
 _KEYS = const(96)  # two MAC keys of 32, two cipher keys of 16
 
 
@@ -71,12 +72,12 @@ class Handshake:
         hello = self.hello
         hello[m.HELLO_MIN] = m.VERSION
         hello[m.HELLO_MAX] = m.VERSION
-        _put(hello, m.HELLO_DEVICE, who.device)
+        put_bytes(hello, m.HELLO_DEVICE, who.device)
         put16(hello, m.HELLO_EPOCH, self.key.epoch)
-        _put(hello, m.HELLO_NONCE, nonce)
+        put_bytes(hello, m.HELLO_NONCE, nonce)
         put32(hello, m.HELLO_BOOT, who.boot)
         put16(hello, m.HELLO_CAPS, capabilities)
-        _put(hello, m.HELLO_FIRMWARE, who.firmware)
+        put_bytes(hello, m.HELLO_FIRMWARE, who.firmware)
         self.sign_hello(who)
 
     def sign_hello(self, who: Identity) -> None:
@@ -84,7 +85,7 @@ class Handshake:
         who.attempt = (who.attempt + 1) & 0xFFFF
         put16(self.hello, m.HELLO_ATTEMPT, who.attempt)
         mac = sha.tag(self.key.hello, self.hello, 0, m.HELLO_MAC)
-        wire.copy(mac, 0, _MAC, self.hello, m.HELLO_MAC)
+        wire.copy(mac, 0, MAC, self.hello, m.HELLO_MAC)
 
     def accept_challenge(self, frame: bytearray, end: int) -> bool:
         """Take a CHALLENGE frame if it answers our HELLO and comes from a holder of the key."""
@@ -92,7 +93,7 @@ class Handshake:
             return False
         wire.copy(frame, 0, HEADER, self.head, 0)
         wire.copy(frame, HEADER, end, self.challenge, 0)
-        if not sha.same(self.challenge, m.CHALLENGE_MAC, self._challenge_mac(), _MAC):
+        if not sha.same(self.challenge, m.CHALLENGE_MAC, self.challenge_mac(), MAC):
             return False
         offered = get16(self.hello, m.HELLO_CAPS)
         return (
@@ -100,27 +101,6 @@ class Handshake:
             and self.challenge[m.CHALLENGE_VERSION] == m.VERSION
             and self.capabilities() & ~offered == 0
         )
-
-    # -- the responder's steps
-
-    def accept_hello(self, frame: bytearray, end: int) -> bool:
-        """Take a HELLO frame if its signer holds the key."""
-        if end != HEADER + m.HELLO_SIZE:
-            return False
-        wire.copy(frame, HEADER, end, self.hello, 0)
-        mac = sha.tag(self.key.hello, self.hello, 0, m.HELLO_MAC)
-        return sha.same(self.hello, m.HELLO_MAC, mac, _MAC)
-
-    def write_challenge(self, session: int, nonce: bytes, capabilities: int) -> None:
-        """Compose a CHALLENGE; its posts record is already in place."""
-        challenge = self.challenge
-        self.head[0] = (m.VERSION << 4) | 8
-        self.head[1] = m.CHALLENGE
-        put16(self.head, 2, session)
-        challenge[m.CHALLENGE_VERSION] = m.VERSION
-        put16(challenge, m.CHALLENGE_CAPS, capabilities & get16(self.hello, m.HELLO_CAPS))
-        _put(challenge, m.CHALLENGE_NONCE, nonce)
-        wire.copy(self._challenge_mac(), 0, _MAC, challenge, m.CHALLENGE_MAC)
 
     # -- what both derive
 
@@ -130,7 +110,8 @@ class Handshake:
         okm = sha.hkdf(self._salt(), self.key.secret, LABEL + b"keys" + said, _KEYS)
         return TrafficKeys(okm, is_initiator)
 
-    def _challenge_mac(self) -> bytes:
+    def challenge_mac(self) -> bytes:
+        """Return the MAC of the challenge, which its sender's key alone gives."""
         info = LABEL + b"challenge" + sha.digest(self.hello, 0, m.HELLO_SIZE)
         key = sha.HmacKey(sha.hkdf(self._salt(), self.key.secret, info, 32))
         return sha.tag(key, self.head + self.challenge, 0, HEADER + m.CHALLENGE_MAC)
@@ -144,16 +125,3 @@ class Handshake:
 
 
 _SAID = HEADER + m.HELLO_SIZE + m.CHALLENGE_SIZE
-
-
-def hello_error(frame: bytearray, end: int) -> int:
-    """Return why a HELLO cannot be talked to at all (an E_ code), or 0."""
-    if end != HEADER + m.HELLO_SIZE:
-        return m.E_SIZE
-    lowest = frame[HEADER + m.HELLO_MIN]
-    highest = frame[HEADER + m.HELLO_MAX]
-    return 0 if lowest <= m.VERSION <= highest else m.E_VERSION
-
-
-def _put(buf: bytearray, at: int, data: "bytes | bytearray") -> None:
-    wire.copy(data, 0, len(data), buf, at)

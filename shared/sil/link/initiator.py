@@ -9,7 +9,7 @@ from ..kernels import wire
 from . import events as ev
 from . import messages as m
 from . import posts
-from .cipher import AesFactory
+from .aes import AesFactory
 from .frame import HEADER
 from .handshake import Handshake, Identity
 from .keys import DeviceKey

@@ -2,8 +2,8 @@
 
 from . import events as ev
 from . import messages as m
+from .aes import AesFactory
 from .channel import Channel
-from .cipher import AesFactory
 from .fields import get16
 from .frame import HEADER
 from .incoming import IncomingObject

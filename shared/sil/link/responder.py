@@ -10,10 +10,11 @@ from ..kernels import wire
 from . import events as ev
 from . import messages as m
 from . import posts
-from .cipher import AesFactory
+from .aes import AesFactory
+from .answer import Answer, hello_error
 from .fields import get16, get32
 from .frame import FROM_RESPONDER, HEADER
-from .handshake import Handshake, TrafficKeys, hello_error
+from .handshake import TrafficKeys
 from .keys import DeviceKey
 from .posts import Inbox, Outbox
 from .session import Session
@@ -39,7 +40,7 @@ class Responder(Session):
         super().__init__(FROM_RESPONDER, outbox, inbox, window, in_order, hide_etx, max_raw, aes)
         self.device = b""  # whose session is up
         self.epoch = 0  # of the key it proved
-        self._pending = None  # type: Handshake | None
+        self._pending = None  # type: Answer | None
         self._pending_keys = None  # type: TrafficKeys | None
         self._pending_at = 0
         self._challenge_due = False
@@ -60,7 +61,7 @@ class Responder(Session):
 
         ``nonce`` is 16 random bytes that were never used before.
         """
-        shake = Handshake(key)
+        shake = Answer(key)
         if not shake.accept_hello(self.reader.buf, self.reader.end):
             self.forged += 1
             return False
@@ -88,7 +89,7 @@ class Responder(Session):
         number = (nonce[0] | (nonce[1] << 8)) or 1
         return number if number != self._session else number % 65535 + 1
 
-    def _is_stale(self, shake: Handshake) -> bool:
+    def _is_stale(self, shake: Answer) -> bool:
         """Tell whether the HELLO is older than that of the handshake under way (a replay)."""
         pending = self._pending
         if pending is None or ticks_diff(self._now, self._pending_at) >= _PENDING:
@@ -155,7 +156,7 @@ class Responder(Session):
         if has_moved:
             self.close(m.E_STATE)  # the next CHALLENGE will tell where the posts stand
 
-    def _has_moved(self, shake: Handshake) -> bool:
+    def _has_moved(self, shake: Answer) -> bool:
         """Tell whether the caller will wait for a post that is gone.
 
         It forgot our stream and was told in the CHALLENGE where to begin; since then a
@@ -165,7 +166,7 @@ class Responder(Session):
         base = get16(shake.challenge, m.CHALLENGE_POSTS + m.POSTS_BASE)
         return known != self.outbox.stream and base != self.outbox.base
 
-    def _begin_proved(self, shake: Handshake, keys: TrafficKeys) -> bool:
+    def _begin_proved(self, shake: Answer, keys: TrafficKeys) -> bool:
         """Replace the session if the frame at hand proves the caller."""
         if not self.reader.is_authentic(keys.rx):
             self.forged += 1
