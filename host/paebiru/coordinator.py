@@ -109,9 +109,9 @@ class Coordinator:
             return m.E_CODEC
         if length > p.UPDATE_HEAD + len(federation.first) + 64:
             return m.E_SIZE
-        if not federation.is_wanted(device.name, base):
-            return m.E_STATE
-        return HAVE if device.name in federation.updates else 0
+        if federation.has(device.name, base):
+            return HAVE  # also when the round is over: the board shall not send it once more
+        return 0 if federation.is_wanted(base) else m.E_STATE
 
     def take(self, device: Device, kind: int, body: bytes) -> int:
         """Count an update."""

@@ -104,6 +104,7 @@ class Device:
         self.health: p.Health | None = None
         self.sent = b""  # the object on its way, or empty
         self.wake: Callable[[], None] = lambda: None
+        self._unwanted = b""  # the object that the board has refused since it is up
         self._body = bytearray()
         self._digest = b""
         self._known: dict[int, Callable[[bytes], None]] = {
@@ -127,7 +128,7 @@ class Device:
 
     def offer(self, kind: int, body: bytes, base: bytes = b"") -> None:
         """Send an object, in the place of one that is on its way."""
-        if self.sent == body:
+        if body in (self.sent, self._unwanted):
             return
         if self.sent:
             self.session.cancel()
@@ -161,6 +162,7 @@ class Device:
             self._greet()
         elif event == ev.UP:
             self.status = None
+            self._unwanted = b""  # it may have been changed, or have room now
             self.desk.on_up(self)
         elif event == ev.DOWN:
             self.desk.on_down(self)
@@ -173,6 +175,8 @@ class Device:
             self.sent = b""
             self.desk.on_committed(self)
         elif event == ev.REFUSED:
+            # A board that has another model asks for the right one; else asking again is no use.
+            self._unwanted = b"" if session.code in (m.E_BASE, m.E_BUSY) else self.sent
             self.sent = b""
             self.desk.on_refused(self, session.code)
         else:

@@ -57,6 +57,7 @@ class Federation:
 
     def __post_init__(self) -> None:
         self._drawn = not self.first
+        self._answered: dict[bytes, set[bytes]] = {}  # who answered, by the model it was about
         self.first = self.first or bytes(nn.initial_codes(self.task.sizes, self.seed))
         self.master = Master(self.first, self.task.share, self.rate)
         self._payload = Payload(self.task.sizes, self.first)
@@ -106,9 +107,13 @@ class Federation:
 
     # -- what boards send
 
-    def is_wanted(self, device: bytes, base: bytes) -> bool:
+    def is_wanted(self, base: bytes) -> bool:
         """Tell whether an update for the model `base` is of the open round."""
         return self.is_open and base == self.name
+
+    def has(self, device: bytes, base: bytes) -> bool:
+        """Tell whether an update of this board for the model `base` was counted, in any round."""
+        return device in self._answered.get(base, ())
 
     def take(self, device: bytes, body: bytes) -> None:
         """Count an UPDATE object; once is enough, a second one of the same board changes nothing.
@@ -125,6 +130,7 @@ class Federation:
         size = len(body) - p.UPDATE_HEAD
         self.updates[device] = Update(bytes(frame), get16(body, 4), get16(body, 6), size)
         self.counted[device] = self.number
+        self._answered.setdefault(self.name, set()).add(device)
 
     def close(self) -> None:
         """End the round: the mean of its updates, counted by samples, makes the next model."""

@@ -1,6 +1,7 @@
 """The memory of a simulated board that outlives its power, and the power cut at any write."""
 
 import io
+from array import array
 from errno import EBADF, ENOENT
 from typing import Self
 
@@ -111,10 +112,11 @@ class Writing:
         if kind is None or not issubclass(kind, PowerCut):
             self.close()
 
-    def write(self, data: bytes | bytearray | memoryview) -> int:
+    def write(self, data: "bytes | bytearray | memoryview | array[int]") -> int:
         """Take bytes: each whole sector is a write of its own."""
         if not self._is_open:
             raise OSError(EBADF, "the file was closed", self._name)
+        data = memoryview(data).cast("B")  # arrays count by bytes as well
         at = 0
         while at < len(data):
             room = _SECTOR - len(self._body) % _SECTOR
