@@ -7,7 +7,7 @@ the widest matrix, one byte an element; 4 KB of tables once for all coders.
 from array import array
 
 from . import coder_tables
-from .compat import Buf, const
+from .compat import Buf, Ints, const
 from .errors import RangeError
 from .kernels import entropy, spans
 
@@ -54,16 +54,21 @@ def segments(size: int, group: int, rows: "tuple[int, ...]") -> "list[int]":
 class Coder:
     """Codes blocks of `group` frames of `size` bytes; the model learns from one to the next.
 
+    `symbols` is a buffer of size * group elements to work in, from who has one to spare.
+
     Raises:
         RangeError: see `segments`.
     """
 
-    def __init__(self, size: int, group: int = 1, rows: "tuple[int, ...]" = ()) -> None:
+    def __init__(
+        self, size: int, group: int = 1, rows: "tuple[int, ...]" = (),
+        symbols: "Ints | bytearray | None" = None,
+    ) -> None:  # fmt: skip
         parts = segments(size, group, rows)
         self._segments = array("H", parts)
         wide = max(rows) if rows else parts[0]
         self._column = array("H", bytes(4 * wide))
-        self._symbols = bytearray(size * group)
+        self._symbols = bytearray(size * group) if symbols is None else symbols
         self._table = coder_tables.table(parts[2] == _BY_COLUMN)
         self._weights = coder_tables.weights()
         self._prob = array("H", bytes(2 * SLOTS))

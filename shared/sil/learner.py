@@ -3,8 +3,9 @@
 Every round: `receive` what the hub sent, `train` on local samples, `report` the changes
 most worth sending.  The raw samples stay where they are; only payloads travel.
 
-Memory for n weights: 12n bytes (model, residual, masters and what they infer as, of 2; first
-model, codes, expectation and the coder's symbols of 1), the trainer's batch, the coder's model.
+Memory for n weights: 11n bytes (model, residual, masters and what they infer as, of 2; first
+model, codes and expectation of 1), the trainer's batch, the coder's model (8.5 KB).  Between
+the trainer's steps the coder works where the trainer does.
 """
 
 from array import array
@@ -42,10 +43,10 @@ class Learner:
         self.base = array("h", self.trainer.masters)
         self.residual = array("h", bytes(2 * weights))
         self._selector = update.Selector(weights, share)
-        self._frame = self.trainer.codes  # free between the trainer's steps
+        self._frame = self.trainer.codes
         self._left = 0  # epochs to go
         self._seed = 0
-        self._payload = Payload(sizes, first)
+        self._payload = Payload(sizes, first, self.trainer.scratch)
         self._payload.expect(self.base)
 
     def receive(self, payload: Buf) -> None:

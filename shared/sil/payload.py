@@ -20,20 +20,24 @@ _SLACK = const(8)  # room behind a body: zeros that the coder takes back, and th
 class Payload:
     """Codes and decodes the frames of one model, for as long as a federation lasts.
 
-    Memory for n weights: n for the expectation and n for the coder's symbols, and a `Coder`.
+    Memory for n weights: n bytes for the expectation, and a `Coder`, whose n symbols may lie
+    in the `scratch` of somebody who does not need it while a payload is coded.
 
     Args:
         sizes: units of each layer, the input first.
         first: the model that training began with, as codes; all ends know it.
+        scratch: n elements to work in.
     """
 
-    def __init__(self, sizes: "tuple[int, ...]", first: Buf):
+    def __init__(
+        self, sizes: "tuple[int, ...]", first: Buf, scratch: "Ints | bytearray | None" = None
+    ):
         self._expectation = Expectation(sizes, first)
         self._weights = len(self._expectation.side)
         head = Head(ADAPTIVE, self._weights, rows=sizes, agreed=True)
         self._head = head.encode()  # every payload begins alike
         self._seed = head.seed()
-        self._coder = Coder(self._weights, 1, sizes)
+        self._coder = Coder(self._weights, 1, sizes, scratch)
         self._number = Reader()
         self._check = Check()
 

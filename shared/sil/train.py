@@ -41,7 +41,7 @@ class Trainer:
         self.lrs = lrs
         self.masters = array("h", bytes(2 * self.weights))
         self.codes = bytearray(self.weights)
-        self._weights = array("h", self.masters)  # the masters, through their codes
+        self.scratch = array("h", self.masters)  # of a step: the masters, through their codes
         self._limits = tables.thresholds()
         self._level_codes = tables.level_codes()
         self._dec = tables.dec()
@@ -106,7 +106,7 @@ class Trainer:
         """Take one minibatch: forward, error, backward, then the updates."""
         weights = self.weights
         _codes.encode16(self.masters, weights, self._limits, self._level_codes, self.codes)
-        _codes.decode16(self.codes, weights, self._dec, self._weights)
+        _codes.decode16(self.codes, weights, self._dec, self.scratch)
         self._forward(x, order, first, n)
         last = len(self._at) - 1
         classes = self.sizes[-1]
@@ -130,7 +130,7 @@ class Trainer:
             nin = self.sizes[i]
             nout = self.sizes[i + 1]
             _dense.forward_weights(
-                self._weights, self._at[i], below, order, first, signed, n, nin, nout, fa, self._acc
+                self.scratch, self._at[i], below, order, first, signed, n, nin, nout, fa, self._acc
             )
             if i == len(self._hidden):
                 return
@@ -149,7 +149,7 @@ class Trainer:
         while nout > 64 << ps:
             ps += 1
         _dense.backward(
-            self._weights, self._at[i], self._errors[i], n, self.sizes[i], nout, ps,
+            self.scratch, self._at[i], self._errors[i], n, self.sizes[i], nout, ps,
             self._hidden[i - 1], self._errors[i - 1],
         )  # fmt: skip
 
