@@ -18,7 +18,7 @@ COMPILED := $(VENV)/.stamp-compiled
 WASM := tests/interp/wasm/node_modules/.package-lock.json
 AIR := build/data/air.csv.gz
 
-.PHONY: help setup demo test test-py lint format bench bench-link vectors fuzz nightly clean distclean
+.PHONY: help setup demo test test-py lint format bench bench-link bench-memory vectors fuzz nightly clean distclean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ bench: setup $(AIR) ## the tables of the README, and tests/bench/results/*.json
 
 bench-link: setup ## the link's goodput alone
 	$(PY) tests/bench/bench_link.py
+
+bench-memory: setup ## what the core takes of a board's heap, alone
+	$(PY) tests/bench/bench_memory.py
 
 vectors: $(DEV) $(PROJECT) ## rewrite the golden bytes; read the diff
 	@set -e; for script in $(sort $(wildcard tests/vectors/make_*.py)); do $(PY) $$script; done
