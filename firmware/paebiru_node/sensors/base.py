@@ -52,8 +52,8 @@ def choice(entry: "About", key: str, known: "tuple[int, ...]") -> int:
 class Sensor:
     """A driver: `poll` starts a conversion when its turn has come and fetches it when it is done.
 
-    A subclass gives `_start` (begin a conversion) and `_fetch` (fill `values`; False when the
-    reading has to be thrown away), and `_judge` (the byte of `values`).
+    A subclass gives `_start` (begin a conversion), `_fetch` (fill `values`) and `_judge` (the
+    byte of `values`).
 
     Args:
         entry: its entry of device.json; options `layer`, `period` (ms, to read more rarely).
@@ -128,10 +128,14 @@ class Sensor:
 
     def _take(self) -> bool:
         if not self._fetch():
-            self.skipped = (self.skipped + 1) & 0xFFFFFF
             return False
         self._code = self._judge()
         return True
+
+    def _skip(self) -> bool:
+        """Count a reading that is thrown away; return what `_fetch` then returns."""
+        self.skipped = (self.skipped + 1) & 0xFFFFFF
+        return False
 
     def _setup(self) -> None:
         """Check that the part is there and the right one, and bring it to its settings."""
@@ -140,7 +144,7 @@ class Sensor:
         """Begin a conversion."""
 
     def _fetch(self) -> bool:
-        """Fill `values`; False: the reading is to be thrown away."""
+        """Fill `values`; False: there is no reading (see `_skip`)."""
         raise NotImplementedError
 
     def _judge(self) -> int:

@@ -86,7 +86,7 @@ def mulshift(a: int, b: int, shift: int) -> int:
 def ratio(a: int, b: int, c: int) -> int:
     """Return a * b / c rounded half up, without a wide product.
 
-    0 <= a < 2**30, 0 <= b < 2**28, 0 < c < 2**27; a quotient of 2**30 or more is held there.
+    0 <= a < 2**30, 0 <= b < 2**28, 0 < c < 2**28; a quotient of 2**29 or more is held below.
     """
     quotient = 0
     rest = 0
@@ -94,6 +94,8 @@ def ratio(a: int, b: int, c: int) -> int:
     b %= c
     bit = 1 << 29
     while bit:
+        if quotient >= 1 << 28:
+            return (1 << 29) - 1
         quotient <<= 1
         rest <<= 1
         if a & bit:
@@ -102,7 +104,21 @@ def ratio(a: int, b: int, c: int) -> int:
         while rest >= c:
             rest -= c
             quotient += 1
-        if quotient >= 1 << 29:
-            return (1 << 30) - 1 if bit > 1 else quotient
         bit >>= 1
     return quotient + 1 if 2 * rest >= c else quotient
+
+
+def around(deviation: int, one: int, turn: int) -> int:
+    """Return the byte of a distance from what is usual, and how it moves.
+
+    Rho is ln(|deviation| / one).  Theta is 0 above and 8 below; `turn`, a `trend`, moves it by
+    up to three steps: towards 4 when the value rises, towards 12 when it falls.
+    """
+    turn = (turn ^ 8) - 8  # -4..4
+    if turn > 3:
+        turn = 3
+    elif turn < -3:
+        turn = -3
+    if deviation >= 0:
+        return code(strength(deviation, one), turn)
+    return code(strength(-deviation, one), 8 - turn)
