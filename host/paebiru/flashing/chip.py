@@ -171,12 +171,11 @@ def _ports() -> str:
 
 def _group(port: str) -> str:
     """Return the group that may open a port: dialout on Debian, uucp on Arch."""
-    import grp
     from pathlib import Path
 
     try:
-        name = grp.getgrgid(Path(port).stat().st_gid).gr_name
-    except (OSError, KeyError):
+        name = Path(port).group()
+    except (OSError, KeyError, NotImplementedError):
         return "dialout"
     return "dialout" if name == "root" else name
 
@@ -232,12 +231,8 @@ def _write(esp: Any, address: int, data: bytes, erase: bool, shown: bool) -> Non
 @contextmanager
 def _quiet(progress: Progress | None) -> Iterator[None]:
     """Have esptool say nothing but how far it is."""
-    try:
-        from esptool.logger import TemplateLogger, log
-    except ImportError:
-        raise UsageError(
-            "flashing needs esptool: pip install 'paebiru[deploy]' brings it"
-        ) from None
+    from esp_pylib.logger import EspLog
+    from esptool.logger import TemplateLogger, log
 
     class Quiet(TemplateLogger):  # type: ignore[misc]
         def print(self, *args: Any, **kwargs: Any) -> None: ...
@@ -250,8 +245,6 @@ def _quiet(progress: Progress | None) -> Iterator[None]:
         def progress_bar(self, cur_iter: int, total_iters: int, *_: Any, **__: Any) -> None:
             if progress is not None:
                 progress(cur_iter, total_iters)
-
-    from esp_pylib.logger import EspLog
 
     before = EspLog.instance
     log.set_logger(Quiet())

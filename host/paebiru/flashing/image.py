@@ -75,6 +75,7 @@ def inspect(path: Path, board: Board) -> Image:
         UsageError: it is not; says what it is, and what to take instead.
     """
     flash = flash_of(board)
+    _has_esptool()
     data = files.read(path)
     name = path.name
     _is_image(name, data)
@@ -110,6 +111,13 @@ def flash_of(board: Board) -> Flash:
             " with a flash)"
         )
     return board.flash
+
+
+def _has_esptool() -> None:
+    try:
+        import esptool  # noqa: F401
+    except ImportError:
+        raise UsageError("flashing needs esptool: pip install 'paebiru[deploy]'") from None
 
 
 def _is_image(name: str, data: bytes) -> None:
