@@ -12,6 +12,15 @@ Problem = tuple[int, str]
 # What MicroPython and CircuitPython both have, and the core may use.  `micropython`
 # itself is for compat.py alone.
 CORE_STDLIB = {"array", "binascii", "gc", "hashlib", "struct", "sys"}
+# What MicroPython has besides, for the files of its port alone, and what CircuitPython has.
+MP_MODULES = {"errno", "os", "select", "socket", "time"} | {
+    "esp32", "espnow", "machine", "micropython", "network",
+}  # fmt: skip
+CP_MODULES = {"errno", "os", "time"} | {
+    "analogio", "audioi2sin", "board", "busio", "digitalio", "espnow", "microcontroller",
+    "pwmio", "socketpool", "storage", "supervisor", "usb_cdc", "watchdog", "wifi",
+}  # fmt: skip
+DECORATORS = {"staticmethod", "classmethod", "property"}
 TEST_MODULES = {"tests", "harness", "targets", "vectors", "locked", "pytest", "hypothesis"}
 POINTERS = {"ptr8", "ptr16", "ptr32"}
 
@@ -56,6 +65,66 @@ def node_imports(tree: ast.Module) -> Iterator[Problem]:
     for line, name in imports(tree, "paebiru_node"):
         if top(name) not in CORE_STDLIB | {"sil", "paebiru_node", "json"}:
             yield line, f"the firmware imports {name} outside of its ports"
+
+
+def qualified(tree: ast.Module, package: str) -> Iterator[tuple[int, str]]:
+    """Yield the line and the absolute name of all that is imported, names of `from` included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")
+            base = parts[: len(parts) - node.level + 1] if node.level else []
+            start = ".".join([*base, *([node.module] if node.module else [])])
+            for alias in node.names:
+                yield node.lineno, f"{start}.{alias.name}"
+
+
+def port_family(name: str) -> str:
+    """Return which port the module `name` is a part of: ``mp``, ``cp``, or none."""
+    parts = name.split(".")
+    if parts[:2] != ["paebiru_node", "port"] or len(parts) < 3:
+        return ""
+    family = parts[2].partition("_")[0]
+    return family if family in ("mp", "cp") else ""
+
+
+def port_imports(tree: ast.Module, stem: str = "common") -> Iterator[Problem]:
+    """A port's file imports its own platform alone; what they share imports neither."""
+    family = port_family(f"paebiru_node.port.{stem}")
+    allowed = CORE_STDLIB | {"sil", "paebiru_node"}
+    allowed |= {"mp": MP_MODULES, "cp": CP_MODULES, "": set[str]()}[family]
+    for line, name in qualified(tree, "paebiru_node.port"):
+        if top(name) not in allowed:
+            yield line, f"port/{stem}.py imports {top(name)}"
+        if port_family(name) not in ("", family):
+            yield line, f"port/{stem}.py imports {name}, a file of another port"
+
+
+def no_port_named(tree: ast.Module, package: str = "paebiru_node") -> Iterator[Problem]:
+    """A port is given to the node: only the entry files name one."""
+    for line, name in qualified(tree, package):
+        if port_family(name):
+            yield line, f"only _root/*.py chooses a port, here {name}"
+
+
+def entry_file(tree: ast.Module) -> Iterator[Problem]:
+    """An entry file names a port and starts the node with it: three statements, no hardware."""
+    if len(tree.body) > 4:
+        yield tree.body[4].lineno, "an entry file has three statements besides its docstring"
+    for line, name in imports(tree, "_root"):
+        if top(name) not in CP_MODULES | {"paebiru_node"}:
+            yield line, f"an entry file imports {name}"
+
+
+def plain_decorators(tree: ast.Module) -> Iterator[Problem]:
+    """CircuitPython takes an unknown decorator for a syntax error of the whole file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            for decorator in node.decorator_list:
+                if ast.unparse(decorator) not in DECORATORS:
+                    yield node.lineno, f"@{ast.unparse(decorator)} exists on no board"
 
 
 def host_imports(tree: ast.Module, is_simulator: bool = False) -> Iterator[Problem]:

@@ -47,6 +47,7 @@ def test_core(path: Path) -> None:
     assert_none(path, rules.common_subset(tree))
     assert_none(path, rules.private_constants(tree))
     assert_none(path, rules.nothing_at_import(tree))
+    assert_none(path, rules.plain_decorators(tree))
 
 
 @pytest.mark.parametrize("path", KERNELS, ids=relative)
@@ -54,13 +55,32 @@ def test_kernels(path: Path) -> None:
     assert_none(path, rules.kernel_module(parse(path)))
 
 
+def package_of(path: Path) -> str:
+    return ".".join(path.parent.relative_to(ROOT / "firmware").parts)
+
+
 @pytest.mark.parametrize("path", NODE, ids=relative)
 def test_firmware(path: Path) -> None:
     tree = parse(path)
     assert_none(path, rules.common_subset(tree))
     assert_none(path, rules.private_constants(tree))
-    if "port" not in path.parts:
+    assert_none(path, rules.integers_only(tree))
+    assert_none(path, rules.plain_decorators(tree))
+    if "_root" in path.parts:
+        assert_none(path, rules.entry_file(tree))
+        return
+    assert_none(path, rules.nothing_at_import(tree))
+    if "port" in path.parts:
+        assert_none(path, rules.port_imports(tree, path.stem))
+    else:
         assert_none(path, rules.node_imports(tree))
+        assert_none(path, rules.no_port_named(tree, package_of(path)))
+
+
+def test_each_platform_has_its_port() -> None:
+    names = {path.stem for path in NODE if "port" in path.parts}
+    assert {"mp", "cp"} <= names
+    assert {rules.port_family(f"paebiru_node.port.{name}") for name in names} == {"", "mp", "cp"}
 
 
 @pytest.mark.parametrize("path", HOST, ids=relative)
@@ -115,6 +135,19 @@ def test_the_lock_file_names_no_host() -> None:
 
 Rule = Callable[[ast.Module], Iterable[rules.Problem]]
 
+
+def mp_file(tree: ast.Module) -> Iterable[rules.Problem]:
+    return rules.port_imports(tree, "mp_links")
+
+
+def cp_file(tree: ast.Module) -> Iterable[rules.Problem]:
+    return rules.port_imports(tree, "cp")
+
+
+def sensor_file(tree: ast.Module) -> Iterable[rules.Problem]:
+    return rules.no_port_named(tree, "paebiru_node.sensors")
+
+
 KERNEL = "def f(p: ptr8, n: int) -> int:\n    {}\n    return 0\n"
 
 BREACHES: list[tuple[Rule, str]] = [
@@ -124,6 +157,26 @@ BREACHES: list[tuple[Rule, str]] = [
     (rules.core_imports, "from paebiru import accel"),
     (rules.node_imports, "import machine"),
     (rules.node_imports, "import time"),
+    (rules.port_imports, "import machine"),
+    (rules.port_imports, "import micropython"),
+    (rules.port_imports, "from . import mp_links"),
+    (rules.port_imports, "from .cp_links import Uart"),
+    (mp_file, "import board"),
+    (mp_file, "def f():\n    import wifi"),
+    (mp_file, "import paebiru"),
+    (mp_file, "from .cp_parts import pin"),
+    (cp_file, "import machine"),
+    (cp_file, "import micropython"),
+    (cp_file, "from . import common, mp_parts"),
+    (cp_file, "from paebiru_node.port.mp import Port"),
+    (rules.no_port_named, "from .port import mp"),
+    (rules.no_port_named, "from paebiru_node.port.cp import Port"),
+    (rules.no_port_named, "import paebiru_node.port.mp_links"),
+    (sensor_file, "from ..port.mp_parts import Bus"),
+    (rules.entry_file, "import machine"),
+    (rules.entry_file, "a()\nb()\nc()\nd()\ne()"),
+    (rules.plain_decorators, "@micropython.viper\ndef f():\n    pass"),
+    (rules.plain_decorators, "class A:\n    @functools.cache\n    def f(self):\n        pass"),
     (rules.host_imports, "import paebiru_node.app"),
     (rules.host_imports, "from tests import vectors"),
     (rules.integers_only, "x = 0.5"),
@@ -176,6 +229,16 @@ BREACHES: list[tuple[Rule, str]] = [
 @pytest.mark.parametrize(("rule", "source"), BREACHES)
 def test_a_rule_sees_its_breach(rule: Rule, source: str) -> None:
     assert list(rule(ast.parse(source)))
+
+
+def test_good_port_files_pass() -> None:
+    shared = "from ..errors import PortError\nfrom . import Board\nfrom .common import made\n"
+    assert not list(rules.port_imports(ast.parse(shared + "import struct")))
+    assert not list(mp_file(ast.parse(shared + "import machine\nfrom . import mp_parts")))
+    assert not list(cp_file(ast.parse(shared + "import board\nfrom .cp_nvm import NvmStore")))
+    assert not list(sensor_file(ast.parse("from ..port import Bus\nfrom .base import Driver")))
+    entry = "from paebiru_node.port.mp import Port\nfrom paebiru_node.start import run\nrun(Port)"
+    assert not list(rules.entry_file(ast.parse(f"'Doc.'\n{entry}")))
 
 
 def test_a_good_kernel_passes() -> None:

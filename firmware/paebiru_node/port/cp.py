@@ -1,7 +1,7 @@
 """The port to CircuitPython.
 
-`cp_parts`, `cp_links` and `cp_nvm` are its pieces.  Only files named ``cp*.py`` import what
-CircuitPython alone has.  The file system is FAT and belongs to the PC while its drive is
+`cp_parts`, `cp_links`, `cp_radio` and `cp_nvm` are its pieces.  Only files named ``cp*.py``
+import what CircuitPython alone has.  The file system is FAT and belongs to the PC while its drive is
 mounted there, unless ``boot.py`` gives it to the board.
 """
 
@@ -11,7 +11,7 @@ import os
 import microcontroller
 import storage
 import supervisor
-from watchdog import WatchDogMode
+import watchdog
 
 from sil.compat import const, ticks_add, ticks_diff
 
@@ -26,9 +26,11 @@ from . import (
     CAUSE_WATCHDOG,
     Board,
     Entry,
+    Make,
     Part,
     cp_links,
     cp_parts,
+    cp_radio,
 )
 from .common import described, kind_of, made, one_line
 from .cp_nvm import NvmStore
@@ -45,7 +47,7 @@ class Port:
         self._board = board
         self._parts = {}  # type: dict[str, Part]
         self._lines = []  # type: list[Part]
-        self._watchdog = None  # type: microcontroller.WatchDogTimer | None
+        self._watchdog = None  # type: watchdog.WatchDogTimer | None
         if microcontroller.nvm is None:
             raise PortError("this board has no nvm, which keeps its key: take another")
         self._store = NvmStore(microcontroller.nvm)  # type: ignore[arg-type]
@@ -104,7 +106,7 @@ class Port:
 
     def free(self) -> int:
         """Return the bytes of free memory."""
-        return gc.mem_free()
+        return gc.mem_free()  # type: ignore[attr-defined]
 
     def log(self, text: str) -> None:
         """Print a line: the link has a port of its own, or lines of its own."""
@@ -133,7 +135,7 @@ class Port:
     def link(self, role: str) -> Part:
         """Return a line to the hub."""
         entry = described(self._board, "links", role)
-        kind_of(entry, "links", role, ("stdio", "uart", "tcp"))
+        kind_of(entry, "links", role, ("stdio", "uart", "tcp", "espnow"))
         line = self._part("links", role, _line)
         if line not in self._lines:
             self._lines.append(line)
@@ -155,7 +157,7 @@ class Port:
 
     # -- helpers
 
-    def _part(self, section: str, role: str, make: Part) -> Part:
+    def _part(self, section: str, role: str, make: Make) -> Part:
         key = section + "." + role
         if key not in self._parts:
             self._parts[key] = made(key, make, described(self._board, section, role))
@@ -207,7 +209,7 @@ def _watchdog(board: Board) -> Part:
     if timer is None:
         raise PortError("this board has no watchdog: set watchdog_ms = 0 in its description")
     timer.timeout = (board["watchdog_ms"] + 999) // 1000
-    timer.mode = WatchDogMode.RESET
+    timer.mode = watchdog.WatchDogMode.RESET
     return timer
 
 
@@ -215,4 +217,6 @@ def _line(entry: Entry) -> Part:
     kind = entry["kind"]
     if kind == "stdio":
         return cp_links.stdio()
-    return cp_links.Uart(entry) if kind == "uart" else cp_links.Tcp(entry)
+    if kind == "uart":
+        return cp_links.Uart(entry)
+    return cp_radio.Tcp(entry) if kind == "tcp" else cp_radio.EspNow(entry)

@@ -1,4 +1,4 @@
-"""Lines to the hub on CircuitPython: USB, the console as text, a UART, TCP over Wi-Fi."""
+"""Lines to the hub that are wires, on CircuitPython: USB, the console as text, a UART."""
 
 import sys
 
@@ -8,24 +8,11 @@ import usb_cdc
 
 from sil.compat import const
 
-from ..errors import PortError
 from . import Entry, console
 from .cp_parts import pin
 
-try:
-    import socketpool
-    import wifi
-except ImportError:  # a board without a radio: asking for TCP says so
-    socketpool = None  # type: ignore[assignment]
-    wifi = None  # type: ignore[assignment]
-
 _ENODEV = const(19)  # CircuitPython's `errno` knows few of them
-_ECONNRESET = const(104)
-_ENOTCONN = const(107)
 _PIECE = const(512)
-_JOIN_S = const(8)
-_DIAL_S = const(4)
-_BUSY = (11, 110, 116)  # EAGAIN, ETIMEDOUT: the interpreter's, ESP-IDF's
 
 
 class Data:
@@ -143,90 +130,6 @@ class Uart:
     def close(self) -> None:
         """Drop what waits."""
         self._uart.reset_input_buffer()
-
-
-class Tcp:
-    """A connection to the hub over Wi-Fi.
-
-    CircuitPython joins a network and dials in calls that wait, so that `open` takes up to 8 s
-    where the network is out of reach, and 4 s where the hub is: less than any watchdog here.
-    """
-
-    datagrams = False
-    hides_etx = False
-
-    def __init__(self, entry: Entry) -> None:
-        self._entry = entry
-        self._pool = socketpool.SocketPool(wifi.radio)
-        self._socket = None  # type: socketpool.Socket | None
-
-    def open(self) -> bool:
-        """Join the network at one call, dial at the next."""
-        if self._socket is not None:
-            return True
-        if not wifi.radio.connected:
-            self._join()
-            return False
-        self._dial()
-        return True
-
-    def has_bytes(self) -> bool:
-        """There is no telling without reading: `idle` looks again soon."""
-        return False
-
-    def heard(self) -> None:
-        """A valid frame came: nothing to do."""
-
-    def readinto(self, buf: bytearray) -> int:
-        """Take what is there."""
-        try:
-            count = self._line().recv_into(buf, len(buf))
-        except OSError as error:
-            if error.args[0] in _BUSY:
-                return 0
-            raise
-        if not count:
-            raise OSError(_ECONNRESET)  # the hub closed the connection
-        return count
-
-    def write(self, buf: bytearray, start: int, end: int) -> int:
-        """Send what the network takes."""
-        try:
-            return self._line().send(memoryview(buf)[start : min(end, start + _PIECE)])
-        except OSError as error:
-            if error.args[0] in _BUSY:
-                return 0
-            raise
-
-    def close(self) -> None:
-        """Hang up; the Wi-Fi stays."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def _line(self) -> "socketpool.Socket":
-        if self._socket is None:
-            raise OSError(_ENOTCONN)
-        return self._socket
-
-    def _join(self) -> None:
-        ssid = self._entry["ssid"]
-        try:
-            wifi.radio.connect(ssid, self._entry.get("password", ""), timeout=_JOIN_S)
-        except (ConnectionError, OSError, ValueError) as error:
-            # The interpreter's own words: "No network with that ssid", "Authentication failure".
-            raise PortError("the Wi-Fi '%s': %s; correct ssid and password" % (ssid, error))
-
-    def _dial(self) -> None:
-        line = self._pool.socket(self._pool.AF_INET, self._pool.SOCK_STREAM)
-        try:
-            line.settimeout(_DIAL_S)
-            line.connect((self._entry["host"], self._entry["port"]))
-            line.settimeout(0)
-        except OSError:
-            line.close()
-            raise
-        self._socket = line
 
 
 def stdio() -> "Data | Console":

@@ -6,6 +6,7 @@ import analogio
 import board
 import busio
 import digitalio
+import microcontroller
 import pwmio
 
 from sil.compat import const
@@ -25,7 +26,7 @@ _SAMPLES = const(256)  # in one reading: 16 ms at 16 kHz
 _HALF = const(128)
 
 
-def pin(name: str) -> "board.Pin":
+def pin(name: str) -> "microcontroller.Pin":
     """Return a pin by the name that CircuitPython gives it on this board."""
     found = getattr(board, name, None)
     if found is None:

@@ -16,6 +16,10 @@ from . import (
     CAUSE_SOFT,
     CAUSE_UNKNOWN,
     CAUSE_WATCHDOG,
+    Board,
+    Entry,
+    Make,
+    Part,
     mp_links,
     mp_parts,
     mp_radio,
@@ -42,13 +46,13 @@ _CAUSES = (
 class Port:
     """A board that runs MicroPython."""
 
-    def __init__(self, board: "dict") -> None:
+    def __init__(self, board: Board) -> None:
         self._board = board
         self._polled = select.poll()
         self._gate = Gate()
         self._stdio = None  # type: mp_links.Stdio | None
-        self._watchdog = None
-        self._parts = {}  # type: dict[str, object]
+        self._watchdog = None  # type: machine.WDT | None
+        self._parts = {}  # type: dict[str, Part]
         self._store = mp_store.store()
         self.load = self._store.load
         self.save = self._store.save
@@ -134,7 +138,7 @@ class Port:
         kind_of(described(self._board, "outputs", role), "outputs", role, ("digital", "pwm"))
         return self._part("outputs", role, mp_parts.output)
 
-    def link(self, role: str) -> "object":
+    def link(self, role: str) -> Part:
         """Return a line to the hub."""
         entry = described(self._board, "links", role)
         kind_of(entry, "links", role, ("stdio", "uart", "tcp", "espnow"))
@@ -142,19 +146,19 @@ class Port:
 
     # -- files
 
-    def open(self, name: str, mode: str) -> "object":
+    def open(self, name: str, mode: str) -> Part:
         """Open a file; what was written is durable when it was closed."""
         return mp_store.durable(name) if mode == "wb" else open(name, mode)
 
     # -- helpers
 
-    def _part(self, section: str, role: str, make: "object") -> "object":
+    def _part(self, section: str, role: str, make: Make) -> Part:
         key = section + "." + role
         if key not in self._parts:
             self._parts[key] = made(key, make, described(self._board, section, role))
         return self._parts[key]
 
-    def _line(self, entry: "dict") -> "object":
+    def _line(self, entry: Entry) -> Part:
         kind = entry["kind"]
         if kind == "stdio":
             self._stdio = mp_links.Stdio(self._polled, self._gate)
@@ -166,5 +170,5 @@ class Port:
         return mp_radio.EspNow(self._polled, entry)
 
 
-def _watchdog(board: "dict") -> "object":
+def _watchdog(board: Board) -> Part:
     return machine.WDT(timeout=board["watchdog_ms"])

@@ -8,6 +8,7 @@ import micropython
 
 from sil.compat import const, ticks_add, ticks_diff
 
+from . import Entry
 from .common import Gate
 
 try:
@@ -23,7 +24,7 @@ _NO_PEER = const(104)  # ECONNRESET
 
 def ticks_ms() -> int:
     """Return the clock: 29 bits of it on every port."""
-    return ticks_add(0, time.ticks_ms())
+    return ticks_add(0, time.ticks_ms())  # type: ignore[arg-type]
 
 
 class Stdio:
@@ -118,7 +119,7 @@ class Uart:
     datagrams = False
     hides_etx = False
 
-    def __init__(self, polled: "select.poll", entry: "dict") -> None:
+    def __init__(self, polled: "select.poll", entry: Entry) -> None:
         self._polled = polled
         self._is_open = False
         self._uart = machine.UART(
@@ -147,7 +148,7 @@ class Uart:
 
     def write(self, buf: bytearray, start: int, end: int) -> int:
         """Send a piece."""
-        return self._uart.write(buf, start, min(end - start, _PIECE)) or 0
+        return self._uart.write(memoryview(buf)[start : min(end, start + _PIECE)]) or 0
 
     def close(self) -> None:
         """Stop listening; the UART stays set up for the next `open`."""

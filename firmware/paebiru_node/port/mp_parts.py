@@ -4,6 +4,8 @@ import select
 
 from sil.compat import const
 
+from . import Entry
+
 try:
     import machine
 except ImportError:  # a VM without hardware: asking for a part says so
@@ -18,7 +20,7 @@ _HALF = const(128)
 class Bus:
     """I2C."""
 
-    def __init__(self, entry: "dict") -> None:
+    def __init__(self, entry: Entry) -> None:
         self._i2c = machine.I2C(
             entry["id"],
             scl=machine.Pin(entry["scl"]),
@@ -42,7 +44,7 @@ class Bus:
 class Analog:
     """An analog input, calibrated by the chip's own fuses."""
 
-    def __init__(self, entry: "dict") -> None:
+    def __init__(self, entry: Entry) -> None:
         self._adc = machine.ADC(machine.Pin(entry["pin"]), atten=machine.ADC.ATTN_11DB)
 
     def millivolts(self) -> int:
@@ -53,7 +55,7 @@ class Analog:
 class I2SStream:
     """A digital microphone: signed 16-bit samples, little-endian."""
 
-    def __init__(self, entry: "dict") -> None:
+    def __init__(self, entry: Entry) -> None:
         self._i2s = machine.I2S(
             entry["id"],
             sck=machine.Pin(entry["sck"]),
@@ -79,7 +81,7 @@ class I2SStream:
 class UartStream:
     """A camera, or another part that sends by itself over a UART."""
 
-    def __init__(self, entry: "dict") -> None:
+    def __init__(self, entry: Entry) -> None:
         self._uart = machine.UART(
             entry["id"],
             baudrate=entry["baud"],
@@ -96,7 +98,7 @@ class UartStream:
 class Digital:
     """A pin that is on from the middle of the range on."""
 
-    def __init__(self, entry: "dict") -> None:
+    def __init__(self, entry: Entry) -> None:
         self._pin = machine.Pin(entry["pin"], machine.Pin.OUT, value=0)
 
     def write(self, level: int) -> None:
@@ -107,7 +109,7 @@ class Digital:
 class Pwm:
     """A pin whose mean follows the level."""
 
-    def __init__(self, entry: "dict") -> None:
+    def __init__(self, entry: Entry) -> None:
         self._pwm = machine.PWM(machine.Pin(entry["pin"]), freq=entry["freq"], duty_u16=0)
 
     def write(self, level: int) -> None:
@@ -115,11 +117,11 @@ class Pwm:
         self._pwm.duty_u16(level * 257)
 
 
-def stream(entry: "dict") -> "I2SStream | UartStream":
+def stream(entry: Entry) -> "I2SStream | UartStream":
     """Make a stream of its kind."""
     return I2SStream(entry) if entry["kind"] == "i2s" else UartStream(entry)
 
 
-def output(entry: "dict") -> "Digital | Pwm":
+def output(entry: Entry) -> "Digital | Pwm":
     """Make an output of its kind."""
     return Digital(entry) if entry["kind"] == "digital" else Pwm(entry)

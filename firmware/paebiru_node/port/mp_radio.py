@@ -7,6 +7,7 @@ import socket
 from sil.compat import const, ticks_diff
 
 from ..errors import PortError
+from . import Entry
 from .mp_links import ticks_ms
 from .pieces import Pieces
 
@@ -42,7 +43,7 @@ class Tcp:
     datagrams = False
     hides_etx = False
 
-    def __init__(self, polled: "select.poll", entry: "dict") -> None:
+    def __init__(self, polled: "select.poll", entry: Entry) -> None:
         self._polled = polled
         self._host = entry["host"]
         self._port = entry["port"]
@@ -53,7 +54,7 @@ class Tcp:
             if network is None:
                 raise PortError("this machine has no Wi-Fi of its own: leave ssid out")
             self._wlan = network.WLAN(network.STA_IF)
-        self._socket = None
+        self._socket = None  # type: socket.socket | None
         self._connected = select.poll()
         self._state = _DOWN
         self._since = 0
@@ -73,14 +74,14 @@ class Tcp:
 
     def readinto(self, buf: bytearray) -> int:
         """Take what is there."""
-        count = self._socket.readinto(buf)
+        count = self._line().readinto(buf)
         if count == 0:
             raise OSError(errno.ECONNRESET)  # the hub closed the connection
         return count or 0  # None: nothing yet
 
     def write(self, buf: bytearray, start: int, end: int) -> int:
         """Send what the network takes."""
-        return self._socket.write(buf, start, min(end - start, _PIECE)) or 0
+        return self._line().write(memoryview(buf)[start : min(end, start + _PIECE)]) or 0
 
     def close(self) -> None:
         """Hang up; the Wi-Fi stays."""
@@ -90,6 +91,11 @@ class Tcp:
             self._connected.unregister(self._socket)
             self._socket.close()
             self._socket = None
+
+    def _line(self) -> "socket.socket":
+        if self._socket is None:
+            raise OSError(errno.ENOTCONN)
+        return self._socket
 
     def _step(self) -> bool:
         if self._state == _DOWN:
@@ -152,7 +158,7 @@ class Tcp:
         for item in self._connected.ipoll(0):
             if item[1] & (select.POLLERR | select.POLLHUP):
                 raise OSError(errno.ECONNREFUSED)
-            self._polled.modify(self._socket, select.POLLIN)
+            self._polled.modify(self._line(), select.POLLIN)
             return True
         if ticks_diff(ticks_ms(), self._since) > _DIAL_MS:
             raise OSError(errno.ETIMEDOUT)
@@ -165,7 +171,7 @@ class EspNow:
     datagrams = False
     hides_etx = False
 
-    def __init__(self, polled: "select.poll", entry: "dict") -> None:
+    def __init__(self, polled: "select.poll", entry: Entry) -> None:
         self._polled = polled
         self._peer = bytes.fromhex(entry["peer"])
         self._channel = entry["channel"]
@@ -197,7 +203,7 @@ class EspNow:
         while at < len(buf):
             if self._pieces.is_empty():
                 sender, piece = self._radio.irecv(0)
-                if sender is None:
+                if sender is None or piece is None:
                     break
                 if sender != self._peer or not self._pieces.arrived(piece):
                     continue
@@ -208,7 +214,7 @@ class EspNow:
         """Send a piece; 0 while the radio is busy."""
         size = self._pieces.cut(buf, start, end)
         try:
-            self._radio.send(self._peer, memoryview(self._pieces.out)[:size], False)
+            self._radio.send(self._peer, bytes(memoryview(self._pieces.out)[:size]), False)
         except OSError as error:
             if "ESP_ERR_ESPNOW_NO_MEM" in error.args:
                 return 0

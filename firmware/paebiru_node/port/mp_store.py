@@ -2,6 +2,8 @@
 
 import os
 
+from sil.compat import const
+
 from .common import check_name, check_size
 
 try:
@@ -10,6 +12,8 @@ except ImportError:  # no ESP32: files
     esp32 = None  # type: ignore[assignment]
 
 _SPACE = "paebiru"
+_NOT_FOUND = const(-0x1102)  # ESP_ERR_NVS_NOT_FOUND, as an OSError tells it
+_ENOENT = const(2)
 
 
 class Nvs:
@@ -24,15 +28,20 @@ class Nvs:
         check_name(name)
         try:
             size = self._nvs.get_blob(name, self._buf)
-        except OSError:  # no such key
+        except OSError as error:
+            if error.args[0] != _NOT_FOUND:
+                raise
             return b""
         return bytes(self._buf[:size])
 
     def save(self, name: str, data: "bytes | bytearray") -> None:
-        """Store durably."""
+        """Store durably; an empty value is forgotten."""
         check_name(name)
         check_size(name, len(data))
-        self._nvs.set_blob(name, data)
+        if data:
+            self._nvs.set_blob(name, data)
+        elif self.load(name):
+            self._nvs.erase_key(name)
         self._nvs.commit()
 
 
@@ -48,8 +57,10 @@ class Files:
         check_name(name)
         try:
             with open("paebiru." + name, "rb") as file:
-                return file.read()
-        except OSError:
+                return bytes(file.read())
+        except OSError as error:
+            if error.args[0] != _ENOENT:
+                raise
             return b""
 
     def save(self, name: str, data: "bytes | bytearray") -> None:
@@ -106,5 +117,5 @@ def remove(name: str) -> None:
     try:
         os.remove(name)
     except OSError as error:
-        if error.args[0] != 2:  # ENOENT
+        if error.args[0] != _ENOENT:
             raise
