@@ -27,7 +27,7 @@ _FORCED = const(0x25)  # temperature and pressure once, then sleep
 _NOTHING = const(0x80000)  # a conversion that was left out reads as this
 _WAIT = const(10)
 
-_STANDARD = const(8106000)  # 101325 Pa in eighths
+_STANDARD = const(810600)  # 101325 Pa in eighths
 _COMFORT = const(2000)  # 20.00 degrees
 
 

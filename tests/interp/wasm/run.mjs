@@ -36,7 +36,7 @@ const vm = await loadMicroPython({
   stdout: (line) => console.log(line),
   linebuffer: true,
 });
-for (const folder of [...SEARCHED, "tests/vectors"]) {
+for (const folder of [...SEARCHED, "tests/vectors", "tests/firmware/traces"]) {
   if (fs.existsSync(path.join(root, folder))) copyFolder(vm.FS, root, folder);
 }
 vm.FS.writeFile(`/${BOOT}/boot.py`, fs.readFileSync(path.join(root, BOOT, "boot.py")));
