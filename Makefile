@@ -17,13 +17,14 @@ PROJECT := $(VENV)/.stamp-project
 COMPILED := $(VENV)/.stamp-compiled
 WASM := tests/interp/wasm/node_modules/.package-lock.json
 AIR := build/data/air.csv.gz
+STUBS := build/stubs/.stamp
 
 .PHONY: help setup demo test test-py lint format bench bench-link bench-memory vectors fuzz nightly clean distclean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-setup: $(DEV) $(PROJECT) $(COMPILED) $(WASM) ## install everything that the commands below use
+setup: $(DEV) $(PROJECT) $(COMPILED) $(WASM) $(STUBS) ## install everything that the commands below use
 
 demo: $(PROJECT) $(COMPILED) ## ten simulated boards learn to read handwritten digits
 	$(VENV)/bin/paebiru simulate --dataset digits --out build/demo
@@ -115,3 +116,7 @@ $(WASM): tests/interp/wasm/package-lock.json tests/interp/setup.sh
 # Exit code 75: it cannot be fetched here, and says why; what needs it is then skipped.
 $(AIR): tests/fetch_air.py | $(DEV)
 	@$(PY) tests/fetch_air.py $(@D) || test $$? = 75
+
+# What the boards' own modules look like, for mypy; the same exit code.
+$(STUBS): tests/stubs/requirements.txt tests/stubs/check.py | $(DEV)
+	@$(PY) tests/stubs/check.py --fetch && touch $@ || test $$? = 75

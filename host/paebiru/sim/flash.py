@@ -63,7 +63,7 @@ class Flash:
         self.check()
         return self.values.get(name, b"")
 
-    def save(self, name: str, data: bytes) -> None:
+    def save(self, name: str, data: bytes | bytearray) -> None:
         """Store durably: cut before it, nothing has changed; cut after it, all has."""
         check_name(name)
         check_size(name, len(data))

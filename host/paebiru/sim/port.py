@@ -25,6 +25,8 @@ from paebiru_node.port import CAUSE_POWER
 from paebiru_node.port.common import described, kind_of, one_line
 from sil.compat import ticks_add
 
+__all__ = ["Bitten", "Clock", "SimPort", "Wire"]
+
 _LOGGED = 64  # lines
 
 
