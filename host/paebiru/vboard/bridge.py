@@ -47,7 +47,7 @@ class Bridge:
         self._state = state
         self._end = end
         self._heap = heap
-        self.chip = chips.Chip(state, world, log)
+        self.chip = chips.Chip(state, world, log, self._drain)
         self._selector = selectors.DefaultSelector()
         self._woken, self._wake = os.pipe()
         self._stopped = False
@@ -77,7 +77,7 @@ class Bridge:
     def run(self) -> None:
         """Be a board until `stop`; BoardError when the VM does not come up."""
         try:
-            self._start(is_raw=False)
+            self._start()
             while not self._stopped:
                 self._turn()
         finally:
@@ -93,7 +93,7 @@ class Bridge:
         ready = self._wait()
         if vm is None:
             if time.monotonic() >= self._wakes_at:
-                self._start(is_raw=False)
+                self._start()
             elif self._end.fileno() in ready:
                 self._end.read()  # a sleeping board hears nothing
             return
@@ -110,6 +110,8 @@ class Bridge:
             self._hear(vm)  # it may have fed while this process was not running
             if life.deadline is not None and time.monotonic() > life.deadline:
                 life.end = chips.WDT_RESET
+        if life.broken:
+            raise BoardError(f"the virtual board does not come up: {life.broken}")
         if life.heap < 0 and time.monotonic() > self._born_at + _BIRTH:
             raise BoardError(f"the virtual board did not come up within {_BIRTH:.0f} s")
         if vm.ended in ready or life.end is not None:
@@ -161,18 +163,29 @@ class Bridge:
                 if self.chip.life.heap >= 0:
                     self._is_up()
 
-    def _print(self, vm: Vm) -> None:
-        with suppress(BlockingIOError):
+    def _print(self, vm: Vm) -> bool:
+        """Take what the VM has printed; return whether there was something."""
+        try:
             data = os.read(vm.stdout, _PIECE)
-            self._outgoing += self._output.pass_on(data, vm.listens())
-            if self._output.asks_raw():
+        except BlockingIOError:
+            return False
+        self._outgoing += self._output.pass_on(data, vm.listens())
+        if self._output.asks_raw():
+            with suppress(BrokenPipeError):
                 os.write(vm.stdin, _ENTER_RAW)
+        return bool(data)
+
+    def _drain(self) -> None:
+        """Take all that the VM has printed, while the program that did is still to be asked."""
+        while self.vm is not None and self._print(self.vm):
+            pass
+        self._output.program_ended()
 
     def _takes_input(self) -> bool:
         """Return whether someone is there to read: a program or the REPL, not the ROM."""
         if self._output.has_repl:
             return not self._output.is_quiet
-        return self.chip.life.listens
+        return self.chip.life.runs
 
     def _pass_on(self, vm: Vm) -> None:
         """Give the VM what has arrived; 03 interrupts a program that listens for it."""
@@ -190,10 +203,13 @@ class Bridge:
             except BrokenPipeError:
                 self._incoming.clear()
             except BlockingIOError:
-                if len(self._incoming) < _ROOM or not vm.listens():
+                if at > 0 and vm.interrupt():  # it overtakes what nobody reads
+                    del self._incoming[at]
+                    self._settled_at = time.monotonic() + _SETTLE
+                elif len(self._incoming) >= _ROOM and vm.listens():
+                    self._incoming.clear()  # Ctrl-C may be behind it; a UART overruns too
+                else:
                     return
-                # Nobody reads, and behind all this may come Ctrl-C: a UART overruns too.
-                del self._incoming[: at if at > 0 else len(self._incoming)]
 
     def _flush(self) -> None:
         """Give the line what the VM printed; what nobody is there to hear is gone."""
@@ -202,8 +218,8 @@ class Bridge:
         elif self._outgoing:
             del self._outgoing[: self._end.write(bytes(self._outgoing))]
 
-    def _start(self, is_raw: bool) -> None:
-        self.chip.born()
+    def _start(self, is_raw: bool = False, is_soft: bool = False) -> None:
+        self.chip.born(is_soft)
         vm = Vm(self._state.flash, self._heap, is_raw, kept=(self._state.lock,))
         self._output = Output(vm.mark, is_raw)
         self._born_at = time.monotonic()
@@ -228,10 +244,10 @@ class Bridge:
             if self._stillborn >= _STILLBORN:
                 words = bytes(self._outgoing[-500:]).decode(errors="replace").strip()
                 raise BoardError(f"the virtual board does not come up: {words or code}")
-        if life.end is None and code >= 0:
+        if life.end == chips.SOFT_RESET or (life.end is None and code >= 0):
             self.chip.cause = chips.SOFT_RESET
             self._outgoing += b"MPY: soft reboot\r\n"
-            self._start(self._output.is_raw)
+            self._start(self._output.is_raw, is_soft=True)
             return
         self.chip.cause = life.end or chips.PWRON_RESET
         self.chip.outputs.clear()
@@ -246,10 +262,7 @@ class Bridge:
             vm.kill()
         code = vm.wait()
         self._hear(vm)
-        before = -1
-        while before != len(self._outgoing):
-            before = len(self._outgoing)
-            self._print(vm)
+        self._drain()
         with self.changed:
             self.vm = None
         self._select({}, 0.0)  # the next life may have pipes of the same numbers

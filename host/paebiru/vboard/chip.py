@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -22,35 +23,39 @@ class Life:
     """What the VM has told since its start."""
 
     heap: int = -1  # bytes that the board's own modules take; -1 until the board is up
-    listens: bool = False  # a program runs, which Ctrl-C is for
+    runs: bool = False  # boot.py or main.py, not what is before, between and behind them
     deadline: float | None = None  # when the watchdog bites
     timeout: float = 0.0
     end: int | None = None  # the cause of the reset that it asked for
     sleep: float | None = 0.0  # s until then; None: for ever
+    broken: str = ""  # why the board cannot come up
     rest: bytes = field(default=b"", repr=False)
 
 
 class Chip:
     """Everything of the board that a reset of the VM does not touch."""
 
-    def __init__(self, state: State, world: World, log: TextIO) -> None:
+    def __init__(self, state: State, world: World, log: TextIO, flush: Callable[[], None]) -> None:
         self._state = state
+        self._flush = flush
         self._world = world
         self._log = log
         self.cause = PWRON_RESET
         self.outputs: dict[int, int] = {}
         self.life = Life()
 
-    def born(self) -> None:
-        """Begin with a new life of the VM."""
-        self.life = Life()
+    def born(self, is_soft: bool) -> None:
+        """Begin with a new life of the VM; after a soft reset the watchdog still waits for food."""
+        before, self.life = self.life, Life()
+        if is_soft:
+            self.life.deadline, self.life.timeout = before.deadline, before.timeout
 
     def hear(self, data: bytes) -> list[bytes]:
         """Take what the VM told; return the answers to what it asked."""
         *lines, self.life.rest = (self.life.rest + data).split(b"\n")
         answers = []
         for line in lines:
-            first, *words = line.decode("ascii").split(" ")
+            first, *words = line.decode().split(" ")
             if first.endswith("?"):
                 answers.append(bytes([int(first[:-1])]) + self._answer(words))
             else:
@@ -68,12 +73,14 @@ class Chip:
             life.deadline = now + life.timeout
         elif what in ("pin", "pwm"):
             self._put_out(what, int(words[0]), int(words[1]))
-        elif what in ("listen", "deaf"):
-            life.listens = what == "listen"
+        elif what == "listen":
+            life.runs = True
         elif what == "ready":
             life.heap = int(words[0])
-        elif what == "reset":
-            life.end = HARD_RESET
+        elif what in ("reset", "soft"):
+            life.end = HARD_RESET if what == "reset" else SOFT_RESET
+        elif what == "broken":
+            life.broken = " ".join(words)
         elif what == "sleep":
             life.end = DEEPSLEEP_RESET
             life.sleep = int(words[0]) / 1000 or None
@@ -87,6 +94,10 @@ class Chip:
             return bytes([_EINVAL])
 
     def _asked(self, what: str, words: list[str]) -> bytes:
+        if what == "flush":
+            self._flush()
+            self.life.runs = False
+            return b""
         if what == "id":
             return self._state.id
         if what == "cause":

@@ -21,24 +21,31 @@ class Output:
         self.has_repl = False
         self.is_quiet = False  # the greeting of a REPL that comes up raw is thrown away
         self._asks_raw = False
+        self._is_bytes = False
+
+    def program_ended(self) -> None:
+        """Begin anew with the next one."""
+        self._is_bytes = False
 
     def pass_on(self, data: bytes, is_text: bool) -> bytes:
         """Return what goes out for `data`.
 
         is_text: a program runs that listens to Ctrl-C, so its output is lines for a terminal,
-        which a board ends with CR LF.  A program that keeps Ctrl-C for itself sends bytes.
+        which a board ends with CR LF.  A program that has once kept Ctrl-C for itself sends bytes.
         """
+        self._is_bytes = self._is_bytes or not is_text
+        is_text = not self._is_bytes and not self.is_raw
         if not self.has_repl:
             data = self._held + data
             before, mark, after = data.partition(self._mark)
             if not mark:
                 held = _overlap(data, self._mark)
                 self._held = data[len(data) - held :]
-                return self._ended(data[: len(data) - held], is_text and not self.is_raw)
+                return self._ended(data[: len(data) - held], is_text)
             self._held = b""
             self.has_repl = True
             self.is_quiet = self._asks_raw = self.is_raw
-            out = self._ended(before, is_text and not self.is_raw)
+            out = self._ended(before, is_text)
             return out + self._of_repl(after)
         return self._of_repl(data)
 

@@ -1,5 +1,6 @@
 """The VM as a process: its pipes, and Ctrl-C as an interrupt of the program that wants it."""
 
+import fcntl
 import os
 import secrets
 import signal
@@ -11,9 +12,11 @@ from pathlib import Path
 _HERE = Path(__file__).parent
 _SIGINT_BIT = 1 << (signal.SIGINT - 1)
 
-# What the board's own modules take of the heap before a program starts (tests measure it), so
-# that `heap` is what a program finds, as on a chip that keeps them in its ROM.
-ROM_HEAP = 64 * 1024
+# What the VM and the board's own modules take of the heap (a test measures it), so that `heap`
+# is what a program finds free, as on a chip that keeps them in its ROM.
+_ROM = 24 * 1024
+_INPUT = 4096  # bytes that wait for a program that does not read
+_TABLES = 64  # a part of so many is the collector's own
 
 
 class Vm:
@@ -30,9 +33,11 @@ class Vm:
         self.tells, tells = os.pipe()
         answers, self.answers = os.pipe()
         os.set_blocking(answers, False)
+        fcntl.fcntl(self.stdin, fcntl.F_SETPIPE_SZ, _INPUT)
+        heapsize = heap + heap // _TABLES + _ROM
         command = [
             *(sys.executable, "-I", str(_HERE / "launch.py")),
-            *("-i", "-X", f"heapsize={heap + ROM_HEAP}", str(_HERE / "silicon" / "rom.py")),
+            *("-i", "-X", f"heapsize={heapsize}", str(_HERE / "silicon" / "rom.py")),
             *(str(flash), str(tells), str(answers), self.mark.decode()),
             *(["raw"] if is_raw else []),
         ]

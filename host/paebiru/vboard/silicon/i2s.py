@@ -66,7 +66,7 @@ class I2S(io.IOBase):
     def ioctl(self, op: int, arg: int) -> int:
         """Answer `select.poll`."""
         if op != _POLL:
-            return 0
+            return -22  # EINVAL: 0 would be a file descriptor, when it is asked for one
         self._waits = False
         return arg & _POLLIN if self._ready() else 0
 

@@ -16,4 +16,4 @@ sys.path[:] = [__file__.rsplit("/", 1)[0]]
 import startup  # noqa: E402
 
 del micropython, sys
-startup.start(globals())
+startup.power_on(globals())

@@ -8,6 +8,7 @@ import gc
 import io
 import os
 import sys
+import time
 
 import line
 import micropython
@@ -39,9 +40,28 @@ class Flash:
             self._file.flush()  # fsync, on this interpreter
         return self._count if op == 4 else _BLOCK if op == 5 else 0
 
+    def is_blank(self) -> bool:
+        """Return whether nothing was ever put where a file system starts."""
+        buf = bytearray(64)
+        for block in range(2):
+            for offset in range(0, _BLOCK, len(buf)):
+                self.readblocks(block, buf, offset)
+                if any(buf):
+                    return False
+        return True
+
+
+def power_on(program: "dict[str, object]") -> None:
+    """Bring the board up; returns for the REPL, or ends the VM for a soft reset."""
+    try:
+        start(program)
+    except Exception as error:  # not of a program: those have been printed
+        line.tell("broken %s" % error)
+        wait_for_the_end()
+
 
 def start(program: "dict[str, object]") -> None:
-    """Bring the board up; returns for the REPL, or ends the VM for a soft reset."""
+    """Do it; what is wrong with the board itself is raised."""
     _, flash, tell, answer, mark = sys.argv[:5]
     is_raw = len(sys.argv) > 5
     import esp32  # noqa: F401 — programs find both in sys.modules
@@ -50,22 +70,28 @@ def start(program: "dict[str, object]") -> None:
     line.connect(open(int(tell), "wb"), open(int(answer), "rb"))
     vfs.umount("/")
     mount(Flash(open(int(flash), "r+b")))
+    del program["startup"], program["__file__"]
     sys.argv[:] = []
     sys.path[:] = ["", ".frozen", "/lib"]
     for name in ("startup", "line", "pins", "i2s"):
         del sys.modules[name]
     gc.collect()
+    sys.atexit(lambda: let_go(program))  # type: ignore[attr-defined]
     line.tell("ready %d" % gc.mem_alloc())
     if run("boot.py", program) or (not is_raw and run("main.py", program)):
-        sys.exit()
+        let_go(program)
+        line.tell("soft")
+        wait_for_the_end()
     sys.stdout.write(mark)
 
 
 def mount(flash: Flash) -> None:
-    """Make the flash the root; it is formatted when it holds no file system."""
+    """Make the flash the root.  Only blank flash is formatted: a file system is never lost here."""
     try:
         root = vfs.VfsLfs2(flash)
     except OSError:
+        if not flash.is_blank():
+            raise OSError("flash.img holds no littlefs: put another in its place, or remove it")
         vfs.VfsLfs2.mkfs(flash)
         root = vfs.VfsLfs2(flash)
     vfs.mount(root, "/")
@@ -85,12 +111,35 @@ def run(name: str, program: "dict[str, object]") -> bool:
     except SystemExit:
         return True
     except BaseException as error:
-        micropython.kbd_intr(-1)
+        finish()
         complain(error)
     finally:
-        micropython.kbd_intr(-1)
-        line.tell("deaf")
+        finish()
     return False
+
+
+def finish() -> None:
+    """Have what the program printed taken as what it was, and Ctrl-C no more sent."""
+    while True:
+        try:
+            line.ask("flush")
+            break
+        except KeyboardInterrupt:  # it was on its way when the program ended
+            pass
+    micropython.kbd_intr(-1)
+
+
+def wait_for_the_end() -> None:
+    """Wait to be ended from outside: an exit would lead to the REPL here."""
+    while True:
+        time.sleep(1)
+
+
+def let_go(program: "dict[str, object]") -> None:
+    """Close what a program left open, as a board does before a soft reset."""
+    program.clear()
+    sys.modules.clear()
+    gc.collect()
 
 
 def complain(error: BaseException) -> None:
