@@ -1,6 +1,7 @@
 """Boards' descriptions: those that come along are right, and a wrong one says where and why."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import test_stubs as stubs
 from paebiru import boards
 from paebiru.boards import check, chips
 from paebiru.errors import UsageError
@@ -124,11 +126,14 @@ BREACHES = [
     ("qtpy_esp32s3", "A0 = 18", "A0 = 9", "outputs.relay.pin: pin A0 is that of analog.ph.pin"),
     ("qtpy_esp32s3", '{ scl = "SCL1"', '{ id = 0, scl = "SCL1"', "buses.i2c0.id: CircuitPython ch"),
     ("qtpy_esp32s3", 'chip = "esp32s3"', 'chip = "esp32s3"\narch = "xtensawin"', "arch: CircuitPy"),
-    ("vm", 'usb = { kind = "stdio" }\ntcp = { kind = "tcp", port = 7353 }', "", "links: a board"),
+    ("qemu_arm", 'usb = { kind = "stdio" }', "", "links: a board needs a way to its hub"),
+    ("qemu_arm", "[links]", "[links]\nlan = { kind = 'tcp' }", "links.lan: needs Wi-Fi"),
+    ("qemu_arm", "[links]", "[analog]\nph = { pin = 4 }\n[links]", "analog.ph.pin: pin 4 is none"),
+    ("qemu_arm", "[links]", "[pins]\nA = 4\n[links]", "pins.A: mps2-an385 has no GPIO4"),
+    ("vm", "pin = 34", "pin = 49", "analog.ph.pin: pin 49 is none of unix"),
+    ("vm", "id = 0, scl", "id = 2, scl", "buses.i2c0.id: 2, but unix has these"),
     ("vm", "[links]", "[flash]\nsize = 1\nbootloader = 0\napplication = {offset = 0, size = 1}\n"
      "filesystem = {offset = 1, size = 1}\n[links]", "flash: unix is not flashed"),
-    ("vm", "[links]", "[analog]\nph = { pin = 4 }\n[links]", "analog.ph.pin: pin 4 is none"),
-    ("vm", "[links]", "[pins]\nA = 4\n[links]", "pins.A: unix has no GPIO4"),
 ]  # fmt: skip
 
 
@@ -179,6 +184,23 @@ def test_bootloaders_are_where_esptool_writes_them() -> None:
     assert flashed
     for name in flashed:
         assert chips.CHIPS[name].bootloader == targets.CHIP_DEFS[name].BOOTLOADER_FLASH_OFFSET
+
+
+def test_circuitpythons_names_are_those_of_its_board() -> None:
+    """Each name, and the GPIO behind it, as CircuitPython's own stub of the board has them."""
+    check_stubs = stubs.load_check()
+    try:
+        place = Path(check_stubs.fetch())
+    except check_stubs.FetchError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"the stubs must be there in CI: {error}")
+        pytest.skip(str(error))
+    stub = place / "cp" / "board_definitions" / check_stubs.CP_BOARD / "__init__.pyi"
+    lines = stub.read_text(encoding="utf-8")
+    there = dict(re.findall(r"^(\w+): microcontroller.Pin  # GPIO(\d+)$", lines, re.MULTILINE))
+    named = boards.load("qtpy_esp32s3").pins
+    assert len(named) > 10
+    assert {name: int(there[name]) for name in named} == named
 
 
 # device.json
@@ -262,8 +284,10 @@ def test_wrong_settings_are_told(links: dict[str, Any], said: str) -> None:
 
 
 def test_a_role_that_is_not_there() -> None:
-    with pytest.raises(UsageError, match="vm has no role 'i2c0': take one of none"):
-        boards.device_board(boards.load("vm"), {"roles": ["i2c0"]})
+    with pytest.raises(UsageError, match="qemu_arm has no role 'i2c0': take one of none"):
+        boards.device_board(boards.load("qemu_arm"), {"roles": ["i2c0"]})
+    with pytest.raises(UsageError, match="vm has no role 'i2c9': take one of i2c0, ph"):
+        boards.device_board(boards.load("vm"), {"roles": ["i2c9"]})
 
 
 def test_a_machine_has_its_hosts_network() -> None:

@@ -3,6 +3,7 @@
 import grp  # before a test turns into somebody who may not read it
 import os
 import pty
+import random
 import socket
 import subprocess
 import sys
@@ -273,9 +274,10 @@ def test_nobody_answers() -> None:
     assert time.monotonic() - began < 30
 
 
-@pytest.mark.parametrize(
-    "chatter", [b"MicroPython v1.29 on ESP32\r\n>>> ", b"\xc0", os.urandom(64)]
-)
+CHATTER = [b"MicroPython v1.29 on ESP32\r\n>>> ", b"\xc0", random.Random(3).randbytes(64)]
+
+
+@pytest.mark.parametrize("chatter", CHATTER, ids=["repl", "frames", "noise"])
 def test_something_else_answers(chatter: bytes) -> None:
     """A REPL, noise: it is no bootloader, and the call ends."""
     ours, theirs = pty.openpty()

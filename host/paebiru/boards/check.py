@@ -206,8 +206,7 @@ def _links(board: Board, chip: Chip) -> Iterator[Problem]:
     if not board.links:
         yield "links", 'a board needs a way to its hub: usb = { kind = "stdio" } is the shortest'
     for role, link in board.links.items():
-        # A machine without pins has its host's network.
-        if isinstance(link, Tcp) and chip.pins and not board.radio.wifi:
+        if isinstance(link, Tcp) and not (chip.has_network or board.radio.wifi):
             yield f"links.{role}", "needs Wi-Fi: set radio.wifi = true, or leave it out"
         if isinstance(link, EspNow) and not board.radio.espnow:
             yield f"links.{role}", "needs ESP-NOW: set radio.espnow = true, or leave it out"

@@ -29,6 +29,8 @@ class Chip:
     adc2: frozenset[int] = field(default_factory=frozenset)
     bootloader: int | None = None
     """Where its ROM looks for the bootloader; None: it is not flashed."""
+    has_network: bool = False
+    """It reaches others without a radio of its own."""
     i2c: int = 0
     i2s: int = 0
     uart: int = 0
@@ -77,7 +79,8 @@ CHIPS = {
         i2s=1,
         uart=2,
     ),
-    "unix": Chip(),
+    # The virtual board: paebiru.vboard.silicon.
+    "unix": Chip(pins=_pins(range(49)), adc1=_pins(range(49)), i2c=2, i2s=2, has_network=True),
     "mps2-an385": Chip(),
     "virt-rv32": Chip(),
 }
