@@ -14,6 +14,7 @@ committed, within two minutes of virtual time.
 """
 
 import os
+from array import array
 from collections import defaultdict
 from dataclasses import dataclass, field
 from random import Random
@@ -56,10 +57,8 @@ def repaired(frame: bytes) -> bytes:
     crc.update(body, 0, len(body) - 4)
     crc.store(body, len(body) - 4)
     out = bytearray(2 * len(body) + 2)
-    out[0] = 0xC0
-    end = wire.slip_escape(body, 0, len(body), out, 1, 0)
-    out[end] = 0xC0
-    return bytes(out[: end + 1])
+    end = wire.slip_escape(body, array("H", (0, len(body), 0)), out, 0, len(out), 0)
+    return bytes(out[:end])
 
 
 @dataclass

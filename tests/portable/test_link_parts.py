@@ -101,6 +101,28 @@ class TestFrame(unittest.TestCase):
         longest = max([len(part) for _, part in found(FrameReader(), b"x" * 5000)])
         self.assertEqual(longest, fr.MAX_TEXT)
 
+    def test_pieces_of_any_size_are_the_same_bytes(self):
+        payload = bytes((0xC0, 0xDB, 3, 65, 0xDB)) * 20
+        for hide_etx in (False, True):
+            whole = framed(payload, hide_etx)
+            for piece in (1, 2, 3, 7, len(whole)):
+                writer = FrameWriter(0, hide_etx)
+                self.assertTrue(writer.is_idle())
+                writer.buf[fr.HEADER : fr.HEADER + len(payload)] = payload
+                writer.seal(m.POST, len(payload))
+                out = bytearray(len(whole) + 9)
+                at = 0
+                while not writer.is_idle():
+                    after = writer.pull(out, at, at + piece)
+                    self.assertTrue(at < after <= at + piece)
+                    at = after
+                self.assertEqual(out[:at], whole)
+                self.assertEqual(writer.pull(out, 0, 9), 0)
+            writer.seal(m.POST, len(payload))
+            writer.pull(out, 0, 30)
+            writer.drop()
+            self.assertTrue(writer.is_idle())
+
     def test_a_payload_beyond_the_limit_is_refused(self):
         writer = FrameWriter(0, False)
         with self.assertRaises(RangeError):

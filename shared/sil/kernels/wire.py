@@ -32,30 +32,40 @@ def copy(src: ptr8, start: int, end: int, dst: ptr8, at: int) -> int:
     return j
 
 
-def slip_escape(src: ptr8, start: int, end: int, dst: ptr8, at: int, hide_etx: int) -> int:
-    """Escape ``src[start:end]`` to ``dst[at:]``; return where it ends.
+def slip_escape(src: ptr8, state: ptr16, dst: ptr8, at: int, limit: int, hide_etx: int) -> int:
+    """Escape on, a C0 around ``src``, to ``dst[at:limit]``; return where it ends.
+
+    ``state`` is how many of the length + 2 bytes are out, the length of ``src``, and the
+    second byte of an escape that had no room any more, or 0.
 
     C0 becomes DB DC and DB becomes DB DD.  With ``hide_etx`` 03 becomes DB DE,
     since a board at its REPL takes 03 for the interrupt key.
     """
-    i = int(start)
+    i = int(state[0])
+    last = int(state[1]) + 1
+    second = int(state[2])
     j = int(at)
-    while i < end:
-        b = int(src[i])
-        second = 0
-        if b == 0xC0:
-            second = 0xDC
-        elif b == 0xDB:
-            second = 0xDD
-        elif b == 3 and hide_etx != 0:
-            second = 0xDE
+    while j < limit and (second != 0 or i <= last):
+        b = 0xC0
         if second != 0:
-            dst[j] = 0xDB
-            j += 1
             b = second
+            second = 0
+        else:
+            if i > 0 and i < last:
+                b = int(src[i - 1])
+                if b == 0xC0:
+                    second = 0xDC
+                elif b == 0xDB:
+                    second = 0xDD
+                elif b == 3 and hide_etx != 0:
+                    second = 0xDE
+                if second != 0:
+                    b = 0xDB
+            i += 1
         dst[j] = b & 0xFF
         j += 1
-        i += 1
+    state[0] = i & 0xFFFF
+    state[2] = second & 0xFF
     return j
 
 

@@ -112,13 +112,11 @@ class FrameWriter:
         self.hide_etx = hide_etx
         self._flags = (m.VERSION << 4) | flags
         self._crc = Crc32()
-        self._encoded = bytearray(MAX_ENCODED)
-        self._at = 0
-        self._end = 0
+        self._escape = array("H", (2, 0, 0))  # see wire.slip_escape; all of an empty frame is out
 
     def is_idle(self) -> bool:
         """Tell whether the frame before has been pulled to its end."""
-        return self._at == self._end
+        return self._escape[0] == self._escape[1] + 2
 
     def seal(self, kind: int, size: int) -> None:
         """Encode a frame of ``size`` payload bytes outside of a session."""
@@ -138,26 +136,22 @@ class FrameWriter:
         return end + MAC
 
     def encode(self, end: int) -> None:
-        """Append the CRC to ``buf[:end]`` and escape the whole."""
+        """Append the CRC to ``buf[:end]``; `pull` then gives the whole, escaped."""
         if end > HEADER + MAX_PAYLOAD + MAC:
             raise RangeError("a frame carries at most 1024 bytes; split the message")
         self._crc.reset()
         self._crc.update(self.buf, 0, end)
         self._crc.store(self.buf, end)
-        out = self._encoded
-        out[0] = 0xC0
-        at = wire.slip_escape(self.buf, 0, end + _CRC, out, 1, 1 if self.hide_etx else 0)
-        out[at] = 0xC0
-        self._at = 0
-        self._end = at + 1
+        self._escape[0] = 0
+        self._escape[1] = end + _CRC
+        self._escape[2] = 0
 
     def pull(self, out: bytearray, at: int, limit: int) -> int:
         """Move encoded bytes to ``out[at:limit]``; return where they end."""
-        size = min(limit - at, self._end - self._at)
-        wire.copy(self._encoded, self._at, self._at + size, out, at)
-        self._at += size
-        return at + size
+        hide_etx = 1 if self.hide_etx else 0
+        return wire.slip_escape(self.buf, self._escape, out, at, limit, hide_etx)
 
     def drop(self) -> None:
         """Forget what was not pulled yet (the line was lost)."""
-        self._at = self._end
+        self._escape[0] = self._escape[1] + 2
+        self._escape[2] = 0
