@@ -38,14 +38,22 @@ def run(make: "Make") -> None:
     config, problem = _config()
     port = make(config.board)
     try:
-        life = begin(port, config, problem)
-        while True:
-            port.idle(min(step(life, port), 1000))
+        _live(port, config, problem)
     except (KeyboardInterrupt, Restart):
         raise
     except Exception as error:  # whatever it was, the board must come back
-        report(error)
+        try:
+            report(error)
+        except MemoryError:
+            pass
         crashed(port, error)
+
+
+def _live(port: "Port", config: Config, problem: str) -> None:
+    """Run until something fails; by then the node's memory is free, to say what it was."""
+    life = begin(port, config, problem)
+    while True:
+        port.idle(min(step(life, port), 1000))
 
 
 def begin(port: "Port", config: Config, problem: str) -> Life:
@@ -68,9 +76,12 @@ def step(life: Life, port: "Port") -> int:
 
 def crashed(port: "Port", error: BaseException) -> None:
     """Count a crash, keep its reason, start over."""
-    crashes = _count(port.load("crashes")) + 1
-    port.save("crashes", bytes((min(crashes, 255),)))
-    port.save("error", ("%s: %s" % (type(error).__name__, error)).encode()[:120])
+    try:
+        crashes = _count(port.load("crashes")) + 1
+        port.save("crashes", bytes((min(crashes, 255),)))
+        port.save("error", ("%s: %s" % (type(error).__name__, error)).encode()[:120])
+    except Exception:  # no memory or room for it: what matters is to come back
+        pass
     port.reset()
 
 

@@ -37,18 +37,7 @@ try:
     u = machine.unique_id().hex()
 except (ImportError, AttributeError):
     u = ""
-print((i.name, getattr(i, "_mpy", 0), f, u, "paebiru_node.start" in sys.modules))
-"""
-
-# A watchdog that a node has started cannot be stopped: let it wait for as long as copying takes.
-_CALM = """
-import machine
-for t in (600000, 60000, 8000):
-    try:
-        machine.WDT(timeout=t)
-        break
-    except (AttributeError, ValueError, OSError):
-        pass
+print((getattr(i, "_mpy", 0), f, u))
 """
 
 _HASH = """
@@ -223,22 +212,14 @@ class _Copying:
 def _prepare(repl: Repl, bundle: Bundle) -> tuple[str, int]:
     """See that it is the right board and get it ready; return its id and its free bytes."""
     board = bundle.board
-    name, mpy, free, device, has_run = ast.literal_eval(repl.run(_FACTS))
-    if name != "micropython":
+    if repl.runtime != board.runtime:
         raise UsageError(
-            f"the board on {repl.port} runs {name}, {board.name} is for {board.runtime}: give"
-            " another --board, or --drive for a CircuitPython board"
+            f"the board on {repl.port} runs {repl.runtime}, {board.name} is described as running"
+            f" {board.runtime}: give another --board"
         )
-    if board.runtime != "micropython":
-        raise UsageError(
-            f"{board.name} runs {board.runtime}, the board on {repl.port} {name}: give --drive,"
-            " the folder of its drive, or another --board"
-        )
+    mpy, free, device = ast.literal_eval(repl.run(_FACTS))
     if bundle.format:
         _check_format(repl.port, bundle, mpy)
-    repl.soft_reset()
-    if has_run:
-        repl.run(_CALM)
     return device, free
 
 

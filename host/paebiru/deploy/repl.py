@@ -6,6 +6,7 @@
 Every wait ends; what goes wrong becomes one line that says what to do.
 """
 
+import ast
 import io
 import os
 import struct
@@ -23,6 +24,21 @@ PATIENCE = 25.0
 _ATTEMPT = 2.0  # s for one try
 _ANSWER = 10.0  # s between two bytes of an answer
 _RESET = "import time, machine\ntime.sleep_ms(100)\nmachine.reset()"
+_WHAT = """
+import gc, sys
+gc.collect()
+print((sys.implementation.name, "paebiru_node.start" in sys.modules))
+"""
+# A watchdog that a node has started cannot be stopped: let it wait for as long as work here takes.
+_CALM = """
+import machine
+for t in (600000, 60000, 8000):
+    try:
+        machine.WDT(timeout=t)
+        break
+    except (AttributeError, ValueError, OSError):
+        pass
+"""
 
 
 class ReplError(UsageError):
@@ -50,6 +66,8 @@ class Repl:
 
     def __init__(self, port: str, patience: float = PATIENCE) -> None:
         self.port = port
+        self.runtime = ""
+        """What answers: micropython or circuitpython."""
         self._patience = patience
         self._line: Any = None
 
@@ -61,6 +79,7 @@ class Repl:
             raise UsageError(_why_closed(self.port, error)) from None
         try:
             self._enter()
+            self._settle()
         except BaseException:
             self._close()
             raise
@@ -105,9 +124,17 @@ class Repl:
             )
         )
 
-    def soft_reset(self) -> None:
-        """Start the interpreter over without its program: memory is free, files are closed."""
+    def _settle(self) -> None:
+        """Leave nothing of the program that ran: its memory, its files, its watchdog."""
+        try:
+            self.runtime, has_run = ast.literal_eval(self.run(_WHAT))
+        except BoardSays:  # no memory is left for a question
+            self.runtime, has_run = "micropython", True
+        if self.runtime != "micropython":
+            return  # a soft reset of CircuitPython runs its program
         self._guarded(self._quietly_reset)
+        if has_run:
+            self.run(_CALM)
 
     def _quietly_reset(self) -> None:
         with redirect_stdout(io.StringIO()):  # mpremote prints what it does not understand
