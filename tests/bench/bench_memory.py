@@ -4,14 +4,16 @@
 
 Two VMs: 64-bit unix MicroPython with the kernels as viper, where machine code lies outside of
 the heap, as on an ESP32; and 32-bit wasm MicroPython, whose pointers are as wide as a board's,
-with the kernels as bytecode, which is larger.  Both load what `paebiru.deploy.twin` makes, from
-files: of frozen modules, or of a ROMFS, code and constants stay in flash.
+with the kernels as bytecode, which is larger.  Both load what `paebiru.deploy.twin` makes from
+files.  "In place" is the first VM with the same files in a ROMFS, whose code and constants stay
+where they are, on a board in flash; the image itself is not counted.
 
 The interned names grow by doubling; the module during which that happens bears the cost.
 """
 
 import argparse
 import ast
+import contextlib
 import json
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "interp")]
 
+from mpremote.romfs import make_romfs  # noqa: E402
 from report import Row, save, show  # noqa: E402
 
 import sil  # noqa: E402
@@ -56,6 +59,13 @@ def used():
     gc.collect()
     gc.collect()
     return gc.mem_alloc()
+used()
+if IMAGE:
+    import vfs
+    with open(IMAGE, "rb") as file:
+        image = file.read()
+    vfs.mount(vfs.VfsRom(image), "/rom")
+    sys.path[:] = ["/rom"]
 used()
 before = used()
 for code in STEPS:
@@ -151,13 +161,22 @@ def measure(command: list[str], count: int) -> list[int]:
     return found
 
 
-def unix(steps: list[str], folder: Path) -> list[int]:
-    """Measure on the 64-bit VM."""
+def unix(steps: list[str], folder: Path, image: str = "") -> list[int]:
+    """Measure on the 64-bit VM, from files or an image of them."""
     stage(folder / "core", "x64")
+    if image:
+        with contextlib.redirect_stdout(None):  # it prints the tree of files
+            Path(image).write_bytes(make_romfs(str(folder / "core"), mpy_cross=None))
     script = folder / "steps.py"
-    script.write_text(f"PATH = {str(folder / 'core')!r}\nSTEPS = {steps!r}\n{UNIX}")
+    names = f"PATH = {str(folder / 'core')!r}\nIMAGE = {image!r}\nSTEPS = {steps!r}\n"
+    script.write_text(names + UNIX)
     vm = TARGETS["micropython"].command("-")[0][0]
     return measure([vm, "-X", "heapsize=4M", str(script)], len(steps))
+
+
+def in_place(steps: list[str], folder: Path) -> list[int]:
+    """Measure on the 64-bit VM, executing in place."""
+    return unix(steps, folder, str(folder / "core.romfs"))
 
 
 def wasm(steps: list[str], folder: Path) -> list[int]:
@@ -171,7 +190,11 @@ def wasm(steps: list[str], folder: Path) -> list[int]:
     return measure(["node", str(script), str(library), str(job)], len(steps))
 
 
-VMS = {"64-bit, viper": ("micropython", unix), "32-bit, bytecode": ("wasm", wasm)}
+VMS = {
+    "64-bit, viper": ("micropython", unix),
+    "64-bit, in place": ("micropython", in_place),
+    "32-bit, bytecode": ("wasm", wasm),
+}
 
 
 def main() -> None:
