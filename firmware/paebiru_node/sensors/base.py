@@ -5,6 +5,7 @@ from array import array
 from sil.compat import About, ticks_add, ticks_diff
 
 from ..errors import SensorError
+from . import scale
 from .parts import Bus
 
 
@@ -67,6 +68,7 @@ class Sensor:
     OPTIONS: "tuple[str, ...]" = ()  # what the entry may say besides what all may
 
     def __init__(self, entry: "About", layer: int, channels: int, period: int, wait: int) -> None:
+        scale.prepare()
         self.layer = number(entry, "layer", layer, 0, 4)
         self.channels = channels
         self.period = number(entry, "period", period, period, 1 << 24)
@@ -181,18 +183,20 @@ class Chip(Sensor):
         self._two[1] = value
         self._bus.write(self._address, self._two)
 
-    def _identify(self, register: int, known: "dict[int, str]", wanted: "tuple[int, ...]") -> int:
-        """Return the chip's identity.
+    def _identify(
+        self, register: int, wanted: "tuple[int, ...]", known: "tuple[int | str, ...]"
+    ) -> int:
+        """Return the chip's identity; `known` holds identities and names of others.
 
         Raises:
-            SensorError: it is another chip; `known` names some that are easily taken for it.
+            SensorError: it is another chip.
         """
         found = self._register(register)
         if found in wanted:
             return found
         other = ""
         if found in known:
-            other = " is a %s" % known[found]
+            other = " is a %s" % known[known.index(found) + 1]
         raise SensorError(
             "%s: chip id 0x%02x%s, not %s: check the address, or name the right driver"
             % (self.where, found, other, " or ".join(["0x%02x" % w for w in wanted]))

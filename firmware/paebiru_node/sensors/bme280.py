@@ -55,8 +55,9 @@ class Driver(Chip):
         Chip.__init__(self, bus, entry, 0x76, 4, 3, 20, _WAIT)
 
     def _setup(self) -> None:
-        known = {0x58: "BMP280, which has no humidity", 0x61: "BME680 or BME688", 0x55: "BMP180"}
-        self._identify(_ID, known, (0x60,))
+        self._identify(
+            _ID, (0x60,), (0x58, "BMP280, which has no humidity", 0x61, "BME680 or BME688")
+        )
         table = self._table
         self._bus.read(self._address, _CALIBRATION, table)
         self._bus.read(self._address, _CALIBRATION_H, self._table_h)

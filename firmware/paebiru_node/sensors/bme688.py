@@ -69,7 +69,7 @@ class Driver(Chip):
         Chip.__init__(self, bus, entry, 0x76, 2, 5, max(1000, wait), wait)
 
     def _setup(self) -> None:
-        self._identify(_ID, {0x60: "BME280", 0x58: "BMP280"}, (0x61,))
+        self._identify(_ID, (0x61,), (0x60, "BME280", 0x58, "BMP280"))
         variant = self._register(_VARIANT)
         if variant != 1:
             raise SensorError(
@@ -170,7 +170,7 @@ def humidity(raw: int, centi: int, h: "array[int]") -> int:
 
 def gas_resistance(raw: int, gas_range: int) -> int:
     """Return ohms of the gas sensor's 10 bits and their range, as the data sheet has it."""
-    return 10000 * (262144 >> gas_range) // (4096 + 3 * (raw - 512)) * 100
+    return scale.ratio(262144 >> gas_range, 1000000, 4096 + 3 * (raw - 512))
 
 
 def heat_resistance(target: int, ambient: int, g: "array[int]") -> int:

@@ -37,8 +37,11 @@ class Driver(Motion):
         Motion.__init__(self, bus, entry, 0x6A, self._of_g, 10, 0)
 
     def _setup(self) -> None:
-        known = {0x70: "LSM6DSV, whose registers differ", 0x33: "LIS3DH"}
-        self._identify(_WHO, known, (0x69, 0x6A, 0x6B, 0x6C))
+        self._identify(
+            _WHO,
+            (0x69, 0x6A, 0x6B, 0x6C),
+            (0x70, "LSM6DSV, whose registers differ", 0x33, "LIS3DH"),
+        )
         self._set(_COMMON, _WHOLE)
         self._set(_ACCELERATION, _104_HZ | _G_BITS[self._of_g])
         self._set(_ROTATION, _104_HZ | self._of_dps << 2)

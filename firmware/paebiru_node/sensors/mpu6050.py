@@ -35,8 +35,9 @@ class Driver(Motion):
         Motion.__init__(self, bus, entry, 0x68, self._of_g, 10, 0)
 
     def _setup(self) -> None:
-        known = {0x70: "MPU-6500", 0x71: "MPU-9250", 0x73: "MPU-9255", 0x19: "MPU-6886"}
-        self._identify(_WHO, known, (0x68,))
+        self._identify(
+            _WHO, (0x68,), (0x70, "MPU-6500", 0x71, "MPU-9250", 0x73, "MPU-9255", 0x19, "MPU-6886")
+        )
         self._set(_POWER, _AWAKE)
         self._set(_FILTER, _44_HZ)
         self._set(_RATE, _100_HZ)

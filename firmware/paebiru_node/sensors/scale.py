@@ -3,12 +3,18 @@
 Everything is integer, allocates nothing, and stays below 2**30 for arguments below it.
 """
 
-from sil import bytesil
+from sil import bytesil, tables
 from sil.compat import const
 from sil.intmath import log2
 
 _LN2 = const(11357)  # ln 2 in Q14
 _FULL = const(4096)  # a vector is stretched until its longer part has this many steps
+
+
+def prepare() -> None:
+    """Have the tables that are used here unpacked, which allocates; once is enough."""
+    tables.log2_fractions()
+    tables.rho_limits()
 
 
 def strength(value: int, one: int) -> int:

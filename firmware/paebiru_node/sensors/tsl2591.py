@@ -47,7 +47,7 @@ class Driver(Chip):
         Chip.__init__(self, bus, entry, 0x29, 0, 3, 200, _WAIT)
 
     def _setup(self) -> None:
-        self._identify(_ID, {0x44: "TCS34725", 0x39: "APDS-9960"}, (0x50,))
+        self._identify(_ID, (0x50,), (0x44, "TCS34725"))
         self._set(_CONTROL, self._gain << 4)
         self._set(_ENABLE, _ON)
 
