@@ -314,6 +314,24 @@ def test_a_port_that_goes_away_at_once() -> None:
     assert said.endswith("run the command again")
 
 
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_restart_that_fails_is_no_failure(
+    fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The image is there and verified by then: the user is told to press RESET."""
+
+    def reset(esp: object, mode: str = "") -> None:
+        if fails:
+            raise serial.SerialException("the chip took its USB port with it")
+
+    monkeypatch.setattr("esptool.cmds.reset_chip", reset)
+    monkeypatch.setattr(chip_side, "_can_reset", lambda line: True)
+    board = boards.load("esp32_devkit")
+    with Peer("esp32") as peer:
+        done = flashing.flash(board, peer.port, flashing.inspect(made(tmp_path, board), board))
+    assert done.restarted is not fails
+
+
 def test_the_port_is_let_go_whatever_happens() -> None:
     with Peer("esp32s3") as peer:
         refusal(peer.port)

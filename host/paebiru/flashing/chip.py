@@ -58,17 +58,13 @@ def flash(
     line = _open(port)
     talk = _Talk(port, line, _can_reset(line))
     with _quiet(progress), talk.told():
-        from esptool.cmds import reset_chip
-
         esp = _meet(talk, board)
         talk.doing = "writing"
         esp = _loader(esp, baud)
         _fits(esp, image, board)
         _write(esp, address, image.data, erase, progress is not None)
-        talk.doing = "restarting"
-        if talk.can_reset:
-            reset_chip(esp)
-        return Flashed(esp.CHIP_NAME, address, len(image.data), talk.can_reset)
+        restarted = talk.can_reset and _restart(esp)
+        return Flashed(esp.CHIP_NAME, address, len(image.data), restarted)
 
 
 @dataclass
@@ -226,6 +222,21 @@ def _write(esp: Any, address: int, data: bytes, erase: bool, shown: bool) -> Non
     write_flash(esp, [(address, data)], erase_all=erase, no_progress=not shown)
     # esptool compares MD5 sums too, but leaves it out where the chip lacks the command.
     verify_flash(esp, [(address, data)])
+
+
+def _restart(esp: Any) -> bool:
+    """Reset the chip; whether that went well changes nothing about what was written.
+
+    A chip whose USB is its own takes the port with it when it restarts.
+    """
+    from esptool.cmds import reset_chip
+    from esptool.util import FatalError
+
+    try:
+        reset_chip(esp)
+    except (serial.SerialException, OSError, FatalError):
+        return False
+    return True
 
 
 @contextmanager
