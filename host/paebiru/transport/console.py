@@ -13,6 +13,7 @@ from paebiru.transport.base import Transport
 _PIECE = 180
 _MARK = b"!P1:"
 _LINE = re.compile(rb"!P1:((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)$")
+_TITLE = re.compile(rb"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")  # which CircuitPython gives its terminal
 _LONGEST = 4096  # bytes that wait for the end of a line
 _END = 0xC0
 
@@ -42,7 +43,7 @@ class LineSorter:
             found = _LINE.search(line)
             body = binascii.a2b_base64(found[1]) if found else b""
             text = line[: found.start()] if found and body else line
-            if text:
+            if text := _TITLE.sub(b"", text):
                 self._text += text + b"\n"
             out += body
             self._last = (self._last + body)[-2:]
