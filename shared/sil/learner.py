@@ -10,8 +10,9 @@ the trainer's steps the coder works where the trainer does.
 
 from array import array
 
-from . import update
+from . import tables, update
 from .compat import Buf, Ints
+from .kernels import codes as _codes
 from .kernels import sparse as _sparse
 from .payload import Payload
 from .train import Trainer
@@ -26,6 +27,9 @@ class Learner:
         first: the model that training began with, as codes; all ends know it.
         share: of the weights reported a round, in parts of 10000.
         lb, lrs: batch size 2**lb and learning rate 2**-lrs (see `Trainer`).
+
+    `codes` is the model to infer with: the received one, and while training goes on the one
+    in training.
     """
 
     def __init__(
@@ -43,11 +47,11 @@ class Learner:
         self.base = array("h", self.trainer.masters)
         self.residual = array("h", bytes(2 * weights))
         self._selector = update.Selector(weights, share)
-        self._frame = self.trainer.codes
+        self.codes = self._frame = self.trainer.codes  # frames pass through it
         self._left = 0  # epochs to go
         self._seed = 0
         self._payload = Payload(sizes, first, self.trainer.scratch)
-        self._payload.expect(self.base)
+        self.restore()
 
     def receive(self, payload: Buf) -> None:
         """Add the hub's changes to the model.
@@ -57,7 +61,7 @@ class Learner:
         """
         self._payload.decode(payload, self._frame)
         update.apply(self.base, self._frame)
-        self._payload.expect(self.base)
+        self.restore()
 
     def train(self, x: Buf, y: Buf, order: Ints, epochs: int, seed: int) -> int:
         """Train from the received model on the samples that `order` names, `epochs` times (1 ..).
@@ -98,10 +102,18 @@ class Learner:
         """
         self._payload.decode(payload, self._frame)
         update.apply(self.residual, self._frame)
+        self._show_model()
 
     def restore(self) -> None:
         """Go on from the `base` and the `residual` that were just filled from a checkpoint."""
         self._payload.expect(self.base)
+        self._show_model()
+
+    def _show_model(self) -> None:
+        """Put the codes of the model where a frame was."""
+        _codes.encode16(
+            self.base, self.trainer.weights, tables.thresholds(), tables.level_codes(), self.codes
+        )
 
     def report(self, out: bytearray) -> int:
         """Write the changes most worth sending to `out`; return the payload's length.
@@ -113,7 +125,9 @@ class Learner:
         """
         self._payload.check(out)
         self._selector.take(self.residual, self._frame)
-        return self._payload.encode(self._frame, out)
+        size = self._payload.encode(self._frame, out)
+        self._show_model()
+        return size
 
     @property
     def limit(self) -> int:

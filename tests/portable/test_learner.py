@@ -79,6 +79,23 @@ class TestLearner(unittest.TestCase):
         kept = board.residual
         self.assertEqual([sent[i] + kept[i] for i in range(len(sent))], learned)
 
+    def test_the_codes_are_those_of_the_model(self):
+        board = self.board()
+        self.assertEqual(board.codes, nn.encode(board.base))
+        self.orders = [array("H", range(len(y))) for _, y in self.data]
+        report = self.report(board, 0, 0)
+        self.assertEqual(board.codes, nn.encode(board.base))
+        board.receive(report)
+        self.assertEqual(board.codes, nn.encode(board.base))
+        with self.assertRaises(SilError):
+            board.receive(report)
+        self.assertEqual(board.codes, nn.encode(board.base))
+        other = self.board()
+        before = list(other.residual)
+        other.take_back(report)
+        self.assertEqual(other.codes, nn.encode(other.base))
+        self.assertNotEqual(list(other.residual), before)
+
     def test_wrong_arguments(self):
         with self.assertRaises(RangeError):
             self.board().report(bytearray(3))
