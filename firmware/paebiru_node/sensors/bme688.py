@@ -174,11 +174,16 @@ def gas_resistance(raw: int, gas_range: int) -> int:
 
 
 def heat_resistance(target: int, ambient: int, g: "array[int]") -> int:
-    """Return the register value that heats to `target` degrees in air of `ambient` degrees."""
-    one = truncated(ambient * g[2], 1000) * 256
+    """Return the register value that heats to `target` degrees in air of `ambient` degrees.
+
+    By the floating-point form.  The integer form divides early, and its term of the air,
+    ambient * gh3 / 1000 * 256, is 10000 times less than there: together up to three steps.
+    """
+    one = ambient * g[2] * 2560
     two = (g[0] + 784) * ((truncated((g[1] + 154009) * target * 5, 100) + 3276800) // 10)
     three = (one + (two >> 1)) // (g[3] + 4)
-    return truncated((three // (131 * g[4] + 65536) - 250) * 34 + 50, 100) & 0xFF
+    tenths = scale.ratio(three, 16, 131 * g[4] + 65536)  # of an ohm-like unit, in sixteenths
+    return max((tenths - 250 * 16) * 34 // 1600, 0) & 0xFF
 
 
 def heat_time(ms: int) -> int:

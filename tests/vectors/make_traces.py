@@ -1,7 +1,6 @@
-"""Write the register traces of this folder, and what a driver has to make of them.
+"""Write tests/firmware/traces: registers of sensors, and what a driver has to make of them.
 
-    python tests/firmware/traces/make_traces.py
-
+Run by ``make vectors``.
 A trace is as ``host/paebiru/vboard/WORLD.md`` says.  What is expected comes from the data
 sheets' worked examples and floating-point formulas, written down here and nowhere else:
 nothing of the firmware is used.  ``boards/vm-world.json``, the virtual board's sensors, is made
@@ -13,8 +12,9 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-HERE = Path(__file__).parent
-WORLD = HERE.parents[2] / "boards" / "vm-world.json"
+ROOT = Path(__file__).parents[2]
+HERE = ROOT / "tests" / "firmware" / "traces"
+WORLD = ROOT / "boards" / "vm-world.json"
 Trace = list[list[str]]
 
 
