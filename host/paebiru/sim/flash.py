@@ -22,9 +22,9 @@ class Flash:
     one that makes the count reach ``cut_at`` raises `PowerCut` and leaves what a file system
     would leave.  Nothing works then until `power_on`.
 
-    littlefs (``fat=False``) shows a file only once it was closed, the old one until then.
-    FAT empties a file when it is opened for writing and knows as much of it as the last
-    whole sector before `close` - and not before its directory entry was written.
+    littlefs (``fat=False``) shows the old file until the new one was closed.  FAT empties a file
+    when it is opened for writing and shows nothing of it until `close`.  So do
+    MicroPython's, cut at every block write (tests/host/test_port_sim.py).
     """
 
     __slots__ = ("_is_dead", "cut_at", "fat", "files", "values", "writes")

@@ -92,7 +92,7 @@ class SimPort:
         self._parts: dict[str, Any] = {}
         self.load = self.flash.load
         self.save = self.flash.save
-        self.open = self.flash.open
+        self.open: Callable[[str, str], Any] = self.flash.open
         self.remove = self.flash.remove
 
     def again(self, cause: int) -> "SimPort":
