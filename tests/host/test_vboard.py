@@ -11,7 +11,7 @@ import serial
 
 from paebiru.errors import UsageError
 from paebiru.vboard import BoardError, VirtualBoard
-from vboards import PATIENCE, line, put, run, until
+from vboards import PATIENCE, Line, put, run
 
 FOREVER = "print('up')\nn = 0\nwhile True:\n    n += 1\n"
 PUMP = """
@@ -45,75 +45,75 @@ def plain(tmp_path: Path) -> Iterator[VirtualBoard]:
         yield virtual
 
 
-def restart(board: VirtualBoard, port: serial.Serial, mark: bytes) -> bytes:
+def restart(board: VirtualBoard, line: Line, mark: bytes) -> bytes:
     """Reset it as a board's button does; return what it prints up to `mark`."""
-    port.write(b"\r\x03\x02import machine\rmachine.reset()\r")
-    return until(port, mark, until(port, b"rst:").partition(b"rst:")[2])
+    line.write(b"\r\x03\x02import machine\rmachine.reset()\r")
+    line.until(b"rst:")
+    return line.until(mark)
 
 
 def test_start_up_as_a_board(board: VirtualBoard) -> None:
     put(board, "boot.py", "print('boot', __name__)\nx = 7\n")
     put(board, "main.py", "print('main', x)\n1 / 0\n")
-    with line(board) as port:
-        said = restart(board, port, b">>> ")
-        assert b"boot __main__\r\nmain 7\r\nTraceback (most recent call last):\r\n" in said
+    with Line(board) as line:
+        said = restart(board, line, b">>> ")
+        assert b"boot __main__\nmain 7\nTraceback (most recent call last):\r\n" in said
         assert b'  File "main.py", line 2, in <module>\r\nZeroDivisionError' in said
         assert b"startup" not in said
-        port.write(b"print(x)\r")
-        assert until(port, b">>> ").endswith(b"7\r\n>>> ")  # its names are there
-        port.write(b"\x04")
-        said = until(port, b">>> ", until(port, b"main 7"))
-        assert said.index(b"MPY: soft reboot\r\n") < said.index(b"main 7")
+        line.write(b"print(x)\r")
+        assert line.until(b">>> ").endswith(b"7\r\n>>> ")  # its names are there
+        line.write(b"\x04")
+        assert b"MPY: soft reboot\r\n" in line.until(b"main 7")
 
 
 def test_soft_reset_in_the_raw_repl_stays_there(board: VirtualBoard) -> None:
     put(board, "boot.py", "print('boot')\n")
     put(board, "main.py", "print('main')\n")
-    with line(board) as port:
-        port.write(b"\r\x01")
-        until(port, b"raw REPL; CTRL-B to exit\r\n>")
-        port.write(b"y = 1\x04")
-        until(port, b"OK\x04\x04>")
-        port.write(b"\x04")
-        said = until(port, b"CTRL-B to exit\r\n>")
+    with Line(board) as line:
+        line.write(b"\r\x01")
+        line.until(b"raw REPL; CTRL-B to exit\r\n>")
+        line.write(b"y = 1\x04")
+        line.until(b"OK\x04\x04>")
+        line.write(b"\x04")
+        said = line.until(b"CTRL-B to exit\r\n>")
         assert said == b"OK\r\nMPY: soft reboot\r\nboot\nraw REPL; CTRL-B to exit\r\n>"
-        port.write(b"print(y)\x04")
-        assert b"NameError" in until(port, b"\x04>")
-        port.write(b"\x02")
-        until(port, b">>> ")
-        port.write(b"\x04")
-        assert b"main\r\n" in until(port, b">>> ")
+        line.write(b"print(y)\x04")
+        assert b"NameError" in line.until(b"\x04>")
+        line.write(b"\x02")
+        line.until(b">>> ")
+        line.write(b"\x04")
+        assert b"main\n" in line.until(b">>> ")
 
 
 def test_exit_of_main_is_a_soft_reset(plain: VirtualBoard) -> None:
     put(plain, "main.py", "import machine\nif machine.reset_cause() != 5: machine.soft_reset()\n")
-    with line(plain) as port:
-        assert b"MPY: soft reboot\r\n" in restart(plain, port, b">>> ")
+    with Line(plain) as line:
+        assert b"MPY: soft reboot\r\n" in restart(plain, line, b">>> ")
 
 
 def test_ctrl_c_interrupts_main_again_and_again(board: VirtualBoard) -> None:
     put(board, "main.py", FOREVER)
-    with line(board) as port:
-        restart(board, port, b"up")
+    with Line(board) as line:
+        restart(board, line, b"up")
         pid = board.pids
         for turn in range(20):
             time.sleep(random.Random(turn).random() / 50)
             # Several at once, as an impatient program sends them.
-            port.write(b"\x03" * (1 + turn % 3))
-            assert b"KeyboardInterrupt" in until(port, b">>> ")
-            port.write(b"n = -1\r")
-            until(port, b"n = -1\r\n>>> ")
-            port.write(b"while True: n += 1\r\r")
-            until(port, b"... \r\n")
+            line.write(b"\x03" * (1 + turn % 3))
+            assert b"KeyboardInterrupt" in line.until(b">>> ")
+            line.write(b"n = -1\r")
+            line.until(b"n = -1\r\n>>> ")
+            line.write(b"while True: n += 1\r\r")
+            line.until(b"... \r\n")
         assert board.pids == pid
 
 
 def test_ctrl_c_behind_what_nobody_reads(plain: VirtualBoard) -> None:
     put(plain, "main.py", FOREVER)
-    with line(plain) as port:
-        restart(plain, port, b"up")
-        port.write(b"x" * 300_000 + b"\x03")
-        assert b"KeyboardInterrupt" in until(port, b">>> ")
+    with Line(plain) as line:
+        restart(plain, line, b"up")
+        line.write(b"x" * 300_000 + b"\x03")
+        assert b"KeyboardInterrupt" in line.until(b">>> ")
 
 
 @pytest.mark.parametrize("size", [120_000])
@@ -121,23 +121,35 @@ def test_every_byte_passes_both_ways(board: VirtualBoard, size: int) -> None:
     """As the node's link does it: polled, with Ctrl-C an ordinary byte."""
     data = (bytes(range(256)) * (size // 256 + 1))[:size]
     put(board, "main.py", PUMP % size)
-    with line(board) as port:
-        restart(board, port, b"<")
-        writer = threading.Thread(target=port.write, args=(data,))
+    with Line(board) as line:
+        restart(board, line, b"<")
+        writer = threading.Thread(target=line.write, args=(data,))
         writer.start()
         back = b""
         deadline = time.monotonic() + PATIENCE
         while len(back) < size and time.monotonic() < deadline:
-            back += port.read(4096)
+            back += line.take()
         writer.join()
         assert back[:size] == data
-        until(port, b">>> ", back[size:])
+        assert b">>> " in back[size:] or line.until(b">>> ")
+
+
+def test_binary_output_before_ctrl_c_is_kept(board: VirtualBoard) -> None:
+    """A node that has heard nobody yet still listens to Ctrl-C, and its frames are bytes."""
+    put(
+        board,
+        "main.py",
+        "import sys\nfor _ in range(300): sys.stdout.buffer.write(bytes(range(256)))\n",
+    )
+    with Line(board) as line:
+        said = restart(board, line, b">>> ")
+    assert bytes(range(256)) * 300 in said
 
 
 def test_output_without_a_listener_does_not_stop_it(board: VirtualBoard) -> None:
     put(board, "main.py", "for i in range(20000): print('0123456789')\nopen('done', 'w').close()\n")
-    with line(board) as port:
-        restart(board, port, b"0123")
+    with Line(board) as line:
+        restart(board, line, b"0123")
     deadline = time.monotonic() + PATIENCE
     while run(board, "import os; print('done' in os.listdir())").strip() != "True":
         # RawRepl interrupts main.py, so it is given time alone first.
@@ -194,14 +206,14 @@ def test_two_boards(tmp_path: Path) -> None:
 def test_tcp_serves_one_after_the_other(tmp_path: Path) -> None:
     with (
         VirtualBoard(tmp_path, tcp="127.0.0.1:0") as board,
-        line(board) as first,
-        line(board) as second,
+        Line(board) as first,
+        Line(board) as second,
     ):
         second.write(b"\r\x03print('second')\r")
         first.write(b"\r\x03print('first')\r")
-        assert b"second" not in until(first, b"first\r\n>>> ")
-        first.close()
-        until(second, b"second\r\n>>> ")
+        assert b"second" not in first.until(b"first\r\n>>> ")
+        first.port.close()
+        second.until(b"second\r\n>>> ")
 
 
 def test_a_link_that_stays(tmp_path: Path) -> None:
@@ -209,9 +221,9 @@ def test_a_link_that_stays(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is a file"):
         VirtualBoard(tmp_path / "board", link=tmp_path / "file")
     link = tmp_path / "tty"
-    with VirtualBoard(tmp_path / "board", link=link), serial.Serial(str(link), timeout=1) as port:
+    with VirtualBoard(tmp_path / "board", link=link), serial.Serial(str(link), timeout=9) as port:
         port.write(b"\r")
-        until(port, b">>> ")
+        assert port.read_until(b">>> ").endswith(b">>> ")
     assert not link.is_symlink()
 
 

@@ -3,8 +3,6 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import serial
@@ -28,29 +26,42 @@ def mpremote(board: VirtualBoard, *words: str, code: int | None = 0) -> str:
     return said.replace("\r\n", "\n")
 
 
-@contextmanager
-def line(board: VirtualBoard) -> Iterator[serial.Serial]:
-    """The board's line as a serial program opens it."""
-    port = serial.serial_for_url(board.port, 115200, timeout=0.05)
-    try:
-        yield port
-    finally:
-        port.close()
+class Line:
+    """A board's line as a serial program opens it; what was read too far is kept."""
+
+    def __init__(self, board: VirtualBoard) -> None:
+        self.port = serial.serial_for_url(board.port, 115200, timeout=0.01)
+        self._rest = b""
+
+    def __enter__(self) -> "Line":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.port.close()
+
+    def write(self, data: bytes) -> None:
+        self.port.write(data)
+
+    def take(self) -> bytes:
+        """Return what has arrived."""
+        taken, self._rest = self._rest + self.port.read(4096), b""
+        return taken
+
+    def until(self, mark: bytes) -> bytes:
+        """Return what arrives up to `mark` and with it."""
+        got = self._rest
+        deadline = time.monotonic() + PATIENCE
+        while mark not in got:
+            assert time.monotonic() < deadline, (mark, got)
+            got += self.port.read(4096)
+        before, _, self._rest = got.partition(mark)
+        return before + mark
 
 
 def run(board: VirtualBoard, code: str) -> str:
     """Run code in the raw REPL; return what it printed."""
-    with line(board) as port, RawRepl(port, PATIENCE) as repl:
+    with Line(board) as line, RawRepl(line.port, PATIENCE) as repl:
         return repl.run(code)
-
-
-def until(port: serial.Serial, mark: bytes, got: bytes = b"") -> bytes:
-    """Return `got` and what arrives after it, up to `mark` or a little more."""
-    deadline = time.monotonic() + PATIENCE
-    while mark not in got:
-        assert time.monotonic() < deadline, (mark, got)
-        got += port.read(port.in_waiting or 1)
-    return got
 
 
 def put(board: VirtualBoard, name: str, text: str) -> None:

@@ -19,8 +19,8 @@ from paebiru.vboard.state import State
 from paebiru.vboard.vm import Vm
 from paebiru.vboard.world import World
 
-_ROOM = 64 * 1024  # bytes that wait in either direction
-_PIECE = 64 * 1024
+_ROOM = 16 * 1024  # bytes that wait in either direction
+_PIECE = 16 * 1024
 _SETTLE = 0.05  # s between two interrupts: a second one before the first is seen ends the VM
 _LOOK = 0.02  # s between looks at a line that nobody has open
 _BIRTH = 30.0  # s for the board to come up
@@ -47,7 +47,7 @@ class Bridge:
         self._state = state
         self._end = end
         self._heap = heap
-        self.chip = chips.Chip(state, world, log, self._drain)
+        self.chip = chips.Chip(state, world, log)
         self._selector = selectors.DefaultSelector()
         self._woken, self._wake = os.pipe()
         self._stopped = False
@@ -169,17 +169,11 @@ class Bridge:
             data = os.read(vm.stdout, _PIECE)
         except BlockingIOError:
             return False
-        self._outgoing += self._output.pass_on(data, vm.listens())
+        self._outgoing += self._output.pass_on(data)
         if self._output.asks_raw():
             with suppress(BrokenPipeError):
                 os.write(vm.stdin, _ENTER_RAW)
         return bool(data)
-
-    def _drain(self) -> None:
-        """Take all that the VM has printed, while the program that did is still to be asked."""
-        while self.vm is not None and self._print(self.vm):
-            pass
-        self._output.program_ended()
 
     def _takes_input(self) -> bool:
         """Return whether someone is there to read: a program or the REPL, not the ROM."""
@@ -262,7 +256,8 @@ class Bridge:
             vm.kill()
         code = vm.wait()
         self._hear(vm)
-        self._drain()
+        while self._print(vm):
+            pass
         with self.changed:
             self.vm = None
         self._select({}, 0.0)  # the next life may have pipes of the same numbers

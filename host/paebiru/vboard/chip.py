@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TextIO
 
@@ -35,9 +34,8 @@ class Life:
 class Chip:
     """Everything of the board that a reset of the VM does not touch."""
 
-    def __init__(self, state: State, world: World, log: TextIO, flush: Callable[[], None]) -> None:
+    def __init__(self, state: State, world: World, log: TextIO) -> None:
         self._state = state
-        self._flush = flush
         self._world = world
         self._log = log
         self.cause = PWRON_RESET
@@ -94,8 +92,7 @@ class Chip:
             return bytes([_EINVAL])
 
     def _asked(self, what: str, words: list[str]) -> bytes:
-        if what == "flush":
-            self._flush()
+        if what == "end":
             self.life.runs = False
             return b""
         if what == "id":
@@ -114,8 +111,8 @@ class Chip:
             return self._world.millivolts(int(words[0])).to_bytes(2, "big")
         if what == "pin":
             return bytes([self._world.level(int(words[0]))])
-        if what == "i2s":
-            return self._world.samples(int(words[0]), int(words[1]))
+        if what in ("i2s", "uart"):
+            return self._world.stream(what, int(words[0]), int(words[1]))
         raise ValueError(what)
 
     def _nvs(self, name: str, value: str = "") -> bytes:

@@ -21,33 +21,26 @@ class Output:
         self.has_repl = False
         self.is_quiet = False  # the greeting of a REPL that comes up raw is thrown away
         self._asks_raw = False
-        self._is_bytes = False
 
-    def program_ended(self) -> None:
-        """Begin anew with the next one."""
-        self._is_bytes = False
-
-    def pass_on(self, data: bytes, is_text: bool) -> bytes:
+    def pass_on(self, data: bytes) -> bytes:
         """Return what goes out for `data`.
 
-        is_text: a program runs that listens to Ctrl-C, so its output is lines for a terminal,
-        which a board ends with CR LF.  A program that has once kept Ctrl-C for itself sends bytes.
+        A board ends lines of text with CR LF, and passes on as they are the bytes that a program
+        writes to ``sys.stdout.buffer``.  Both look alike here, so only what is printed at the
+        friendly prompt gets a CR; of boot.py and main.py everything stays as it is.
         """
-        self._is_bytes = self._is_bytes or not is_text
-        is_text = not self._is_bytes and not self.is_raw
-        if not self.has_repl:
-            data = self._held + data
-            before, mark, after = data.partition(self._mark)
-            if not mark:
-                held = _overlap(data, self._mark)
-                self._held = data[len(data) - held :]
-                return self._ended(data[: len(data) - held], is_text)
-            self._held = b""
-            self.has_repl = True
-            self.is_quiet = self._asks_raw = self.is_raw
-            out = self._ended(before, is_text)
-            return out + self._of_repl(after)
-        return self._of_repl(data)
+        if self.has_repl:
+            return self._of_repl(data)
+        data = self._held + data
+        before, mark, after = data.partition(self._mark)
+        if not mark:
+            held = _overlap(data, self._mark)
+            self._held = data[len(data) - held :]
+            return data[: len(data) - held]
+        self._held = b""
+        self.has_repl = True
+        self.is_quiet = self._asks_raw = self.is_raw
+        return before + self._of_repl(after)
 
     def asks_raw(self) -> bool:
         """Return True once, when the REPL has to be told to come up raw."""
@@ -69,18 +62,16 @@ class Output:
         raw, friendly = seen.rfind(RAW), seen.rfind(FRIENDLY)
         if raw != friendly:
             self.is_raw = raw > friendly
-        return self._ended(data, not self.is_raw)
+        return data if self.is_raw else self._as_text(data)
 
-    def _ended(self, data: bytes, is_text: bool) -> bytes:
-        """Return the bytes, with CR LF for every LF of text."""
+    def _as_text(self, data: bytes) -> bytes:
+        """Return the bytes, with CR LF for every LF."""
         if not data:
             return b""
-        follows = self._last == b"\r"
+        follows = self._last == b"\r" and data[:1] == b"\n"
         self._last = data[-1:]
-        if not is_text:
-            return data
         text = data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-        return text[1:] if follows and data[:1] == b"\n" else text
+        return text[1:] if follows else text
 
 
 def _overlap(data: bytes, mark: bytes) -> int:

@@ -14,8 +14,8 @@ _SIGINT_BIT = 1 << (signal.SIGINT - 1)
 
 # What the VM and the board's own modules take of the heap (a test measures it), so that `heap`
 # is what a program finds free, as on a chip that keeps them in its ROM.
-_ROM = 24 * 1024
-_INPUT = 4096  # bytes that wait for a program that does not read
+_ROM = 28 * 1024
+_WAITING = 16 * 1024  # bytes that wait in a pipe
 _TABLES = 64  # a part of so many is the collector's own
 
 
@@ -33,7 +33,8 @@ class Vm:
         self.tells, tells = os.pipe()
         answers, self.answers = os.pipe()
         os.set_blocking(answers, False)
-        fcntl.fcntl(self.stdin, fcntl.F_SETPIPE_SZ, _INPUT)
+        for pipe in (self.stdin, self.stdout):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _WAITING)
         heapsize = heap + heap // _TABLES + _ROM
         command = [
             *(sys.executable, "-I", str(_HERE / "launch.py")),

@@ -7,6 +7,7 @@ from typing import Any
 from paebiru.errors import UsageError
 from paebiru.vboard.silicon.traces import TraceBus, chips
 
+_KEYS = ("i2c", "adc", "pins", "i2s", "uart")
 _ENODEV = 19
 _EINVAL = 22
 
@@ -16,12 +17,16 @@ class World:
 
     def __init__(self, described: dict[str, Any], folder: Path) -> None:
         for key in described:
-            if key not in ("i2c", "adc", "pins", "i2s"):
-                raise UsageError(f"a world has no {key!r}: i2c, adc, pins, i2s")
+            if key not in _KEYS:
+                raise UsageError(f"a world has no {key!r}: {', '.join(_KEYS)}")
         self._buses = {int(bus): TraceBus(chips(all_)) for bus, all_ in _part(described, "i2c")}
         self._adc = {int(pin): _Loop(values, 0, 5000) for pin, values in _part(described, "adc")}
         self._pins = {int(pin): _Loop(values, 0, 1) for pin, values in _part(described, "pins")}
-        self._sounds = {int(number): _Sound(folder / n) for number, n in _part(described, "i2s")}
+        self._streams = {
+            (kind, int(number)): _Stream(folder / name)
+            for kind in ("i2s", "uart")
+            for number, name in _part(described, kind)
+        }
 
     def scan(self, bus: int) -> bytes:
         """Return the addresses on an I2C bus, a byte each."""
@@ -48,11 +53,11 @@ class World:
         """Return the level at a pin; one that nothing drives is low."""
         return self._next(self._pins, pin) if pin in self._pins else 0
 
-    def samples(self, number: int, count: int) -> bytes:
-        """Return the next bytes of a microphone."""
-        if number not in self._sounds:
-            raise OSError(_ENODEV, "no microphone")
-        return self._sounds[number].take(count)
+    def stream(self, kind: str, number: int, count: int) -> bytes:
+        """Return the next bytes of a microphone (i2s), or of what sends to a UART."""
+        if (kind, number) not in self._streams:
+            raise OSError(_ENODEV, "nothing sends")
+        return self._streams[kind, number].take(count)
 
     def _next(self, loops: "dict[int, _Loop]", pin: int) -> int:
         if pin not in loops:
@@ -94,13 +99,13 @@ class _Loop:
         return value
 
 
-class _Sound:
-    """A file of samples, over and over."""
+class _Stream:
+    """A file of bytes, over and over."""
 
     def __init__(self, path: Path) -> None:
         self._data = path.read_bytes()
         if not self._data:
-            raise ValueError(f"{path} holds no samples")
+            raise ValueError(f"{path} is empty")
         self._at = 0
 
     def take(self, count: int) -> bytes:

@@ -30,11 +30,11 @@ class NVS:
 
     def __init__(self, namespace: str) -> None:
         self._prefix = _checked(namespace)
-        self._changes = {}
+        self._changes = []  # of [name, value], in the order in which they last
 
     def set_i32(self, key: str, value: int) -> None:
         """Keep an integer of 32 bits."""
-        self._changes[self._name("i", key)] = (value & 0xFFFFFFFF).to_bytes(4, "big")
+        self._set(self._name("i", key), (value & 0xFFFFFFFF).to_bytes(4, "big"))
 
     def get_i32(self, key: str) -> int:
         """Return an integer."""
@@ -45,7 +45,7 @@ class NVS:
         """Keep bytes."""
         if len(value) > _LARGEST:
             raise _error(_NOT_ENOUGH_SPACE)
-        self._changes[self._name("b", key)] = bytes(value)
+        self._set(self._name("b", key), bytes(value))
 
     def get_blob(self, key: str, buffer: bytearray) -> int:
         """Copy bytes to the start of `buffer`; return how many."""
@@ -63,27 +63,31 @@ class NVS:
                 self._get(kind, key)
             except OSError:
                 continue
-            self._changes[self._name(kind, key)] = None
+            self._set(self._name(kind, key), None)
             found = True
         if not found:
             raise _error(_NOT_FOUND)
 
     def commit(self) -> None:
         """Make every change last."""
-        for name in list(self._changes):
-            value = self._changes[name]
+        while self._changes:
+            name, value = self._changes[0]
             text = "-" if value is None else "=" + value.hex()
             if not ask("nvs %s %s" % (name, text))[0]:
                 raise _error(_NOT_ENOUGH_SPACE)
-            del self._changes[name]
+            del self._changes[0]
+
+    def _set(self, name: str, value: "bytes | None") -> None:
+        self._changes = [change for change in self._changes if change[0] != name]
+        self._changes.append([name, value])
 
     def _get(self, kind: str, key: str) -> bytes:
         name = self._name(kind, key)
-        if name in self._changes:
-            value = self._changes[name]
-        else:
-            answer = ask("nvs %s" % name)
-            value = answer[1:] if answer[0] else None
+        answer = ask("nvs %s" % name)
+        value = answer[1:] if answer[0] else None
+        for change in self._changes:
+            if change[0] == name:
+                value = change[1]
         if value is None:
             raise _error(_NOT_FOUND)
         return value

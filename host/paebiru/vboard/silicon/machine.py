@@ -7,9 +7,9 @@ it outlives the VM as it outlives a reset, and takes nothing of the program's he
 import time
 
 import umachine
-from i2s import I2S  # noqa: F401
 from line import ask, tell
 from pins import ADC, PWM, Pin  # noqa: F401
+from streams import I2S, UART  # noqa: F401
 
 Signal = umachine.Signal
 idle = umachine.idle

@@ -73,7 +73,7 @@ def start(program: "dict[str, object]") -> None:
     del program["startup"], program["__file__"]
     sys.argv[:] = []
     sys.path[:] = ["", ".frozen", "/lib"]
-    for name in ("startup", "line", "pins", "i2s"):
+    for name in ("startup", "line", "pins", "streams"):
         del sys.modules[name]
     gc.collect()
     sys.atexit(lambda: let_go(program))  # type: ignore[attr-defined]
@@ -119,10 +119,10 @@ def run(name: str, program: "dict[str, object]") -> bool:
 
 
 def finish() -> None:
-    """Have what the program printed taken as what it was, and Ctrl-C no more sent."""
+    """Have Ctrl-C no more taken for an interrupt, then stop listening for it."""
     while True:
         try:
-            line.ask("flush")
+            line.ask("end")
             break
         except KeyboardInterrupt:  # it was on its way when the program ended
             pass
