@@ -4,30 +4,44 @@ Only by USB: whoever holds the board in hand may give it a key.  The board's fil
 is written, read back and compared before the hub's store takes the key.
 """
 
+from typing import Protocol
+
 from paebiru.errors import UsageError
 from paebiru.keys import KeyStore
-from paebiru.rawrepl import RawRepl
 from sil.link.keys import DeviceKey
 from sil.link.messages import DEVICE_SIZE
 
-# ESP32 boards keep the key in NVS, which survives a new file system; others in a file.
+# Where the firmware looks for it: ESP32 boards keep the key in NVS, which survives a new file
+# system, CircuitPython boards in their nvm, others in a file.
 _KEEP = """
+def put(b):
+    s.save("key", b)
+def get():
+    return s.load("key")
 try:
     import esp32
-    _nvs = esp32.NVS("paebiru")
+    v = esp32.NVS("paebiru")
     def put(b):
-        _nvs.set_blob("key", b)
-        _nvs.commit()
+        v.set_blob("key", b)
+        v.commit()
     def get():
         b = bytearray(64)
-        return bytes(b[:_nvs.get_blob("key", b)])
+        return bytes(b[:v.get_blob("key", b)])
 except ImportError:
-    def put(b):
-        with open("paebiru.key", "wb") as f:
-            f.write(b)
-    def get():
-        with open("paebiru.key", "rb") as f:
-            return f.read()
+    try:
+        import microcontroller
+        from paebiru_node.port.cp_nvm import NvmStore
+        s = NvmStore(microcontroller.nvm)
+    except ImportError:
+        import sys
+        if sys.implementation.name == "circuitpython":
+            raise
+        def put(b):
+            with open("paebiru.key", "wb") as f:
+                f.write(b)
+        def get():
+            with open("paebiru.key", "rb") as f:
+                return f.read()
 """
 
 _WHO = """
@@ -43,19 +57,26 @@ except (ImportError, AttributeError):
 """
 
 
-def identify(repl: RawRepl) -> bytes:
+class Runner(Protocol):
+    """A board that runs code and returns what it printed, as `deploy.repl.Repl`."""
+
+    def run(self, code: str, /) -> str:
+        """Run code."""
+
+
+def identify(board: Runner) -> bytes:
     """Return the device id that a board has by its hardware; empty when it has none."""
-    return bytes.fromhex(repl.run(_WHO).strip())[:DEVICE_SIZE]
+    return bytes.fromhex(board.run(_WHO).strip())[:DEVICE_SIZE]
 
 
-def enroll(repl: RawRepl, store: KeyStore, device: bytes = b"") -> tuple[bytes, DeviceKey]:
-    """Give the board at the REPL a new key; return the device and the key."""
-    device = device or identify(repl)
+def enroll(board: Runner, store: KeyStore, device: bytes = b"") -> tuple[bytes, DeviceKey]:
+    """Give a board a new key; return the device and the key."""
+    device = device or identify(board)
     if not device:
         raise UsageError("this board has no id of its own; give it one: --device HEX")
     key = store.new_key(device)
     stored = key.pack()
-    printed = repl.run(f"{_KEEP}\nput(bytes.fromhex('{stored.hex()}'))\nprint(get().hex())")
+    printed = board.run(f"{_KEEP}\nput(bytes.fromhex('{stored.hex()}'))\nprint(get().hex())")
     if printed.strip() != stored.hex():
         raise UsageError("the board did not keep the key; is its file system full or read-only?")
     store.enroll(device, key)

@@ -1,33 +1,26 @@
 """The life of a device's key: enrolment on a real interpreter, rotation, revocation, back-off."""
 
-import os
 import secrets
-import shutil
 import stat
-import subprocess
-import sys
-import tty
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import pytest
-import serial
 
+from paebiru.deploy.repl import Repl
 from paebiru.door import BackOff, Door
 from paebiru.enrollment import enroll
 from paebiru.errors import UsageError
 from paebiru.keys import KeyStore
-from paebiru.rawrepl import RawRepl
 from paebiru.testing import DEVICE, Peer, SessionPair
+from paebiru.vboard import VirtualBoard
 from sil.errors import FormatError
 from sil.link import events as ev
 from sil.link import keys
 from sil.link import messages as m
 from sil.link.keys import DeviceKey
 from sil.link.responder import Responder
-
-MICROPYTHON = shutil.which("micropython", path=str(Path(sys.executable).parent))
 
 
 @pytest.fixture
@@ -98,27 +91,20 @@ def test_a_stored_key_reads_back_and_damage_is_seen() -> None:
             keys.unpack(spoiled)
 
 
-@pytest.mark.skipif(MICROPYTHON is None, reason="micropython is not installed")
-def test_enrolment_on_the_real_interpreter(store: KeyStore, tmp_path: Path) -> None:
-    """The key goes through the raw REPL of a MicroPython VM behind a pty, into its file."""
-    board_end, hub_end = os.openpty()
-    tty.setraw(hub_end)
-    board = subprocess.Popen(
-        [str(MICROPYTHON), "-i"], stdin=board_end, stdout=board_end, stderr=board_end, cwd=tmp_path
-    )
-    try:
-        with serial.Serial(os.ttyname(hub_end), 115200, timeout=0.1) as port, RawRepl(port) as repl:
-            with pytest.raises(UsageError, match="--device"):
-                enroll(repl, store)  # this interpreter has no hardware id
-            device, key = enroll(repl, store, b"\xde\xad")
-            with pytest.raises(UsageError, match="ZeroDivisionError"):
-                repl.run("1/0")
-    finally:
-        board.kill()
-        board.wait()
-        os.close(board_end)
-        os.close(hub_end)
-    assert keys.unpack((tmp_path / "paebiru.key").read_bytes()).secret == key.secret
+def test_enrolment_on_a_board(store: KeyStore, tmp_path: Path) -> None:
+    """The key goes through the REPL of a virtual board into its NVS, where its firmware looks."""
+    with VirtualBoard(tmp_path / "board") as board, Repl(board.port) as repl:
+        device, key = enroll(repl, store)
+        assert device.hex() == board.id
+        repl.run("import esp32; b = bytearray(99); n = esp32.NVS('paebiru').get_blob('key', b)")
+        stored = repl.run("print(b[:n].hex())")
+        with pytest.raises(UsageError, match="ZeroDivisionError"):
+            repl.run("1/0")
+        repl.run("import machine; del machine.unique_id")
+        with pytest.raises(UsageError, match="--device"):
+            enroll(repl, store)
+        assert enroll(repl, store, b"\xde\xad")[0] == b"\xde\xad"
+    assert keys.unpack(bytes.fromhex(stored)).secret == key.secret
     found = store.find(device, 1)
     assert found and found.secret == key.secret
 

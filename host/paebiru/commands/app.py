@@ -3,7 +3,7 @@
 import typer
 
 from paebiru import __version__
-from paebiru.commands import board, boards, enroll, flash, jsil, simulate
+from paebiru.commands import board, boards, deploy, enroll, flash, jsil, simulate
 
 app = typer.Typer(
     name="paebiru",
@@ -34,3 +34,4 @@ enroll.register(app)
 boards.register(app)
 flash.register(app)
 board.register(app)
+deploy.register(app)

@@ -23,18 +23,14 @@ def enroll(
     device: Annotated[str, typer.Option(help="a device id in hex, for boards without one")] = "",
     path: Keys = _KEYS,
 ) -> None:
-    """Give the board on PORT a key of its own, by USB."""
-    import serial
-
+    """Give the board on PORT a key of its own, by USB; a node that runs there starts anew."""
+    from paebiru.deploy.repl import Repl
     from paebiru.enrollment import enroll as give_key
-    from paebiru.rawrepl import RawRepl
 
-    with (
-        closing(KeyStore(path)) as store,
-        serial.Serial(_find(port), 115200, timeout=0.1) as line,
-        RawRepl(line) as repl,
-    ):
-        name, key = give_key(repl, store, _device(device) if device else b"")
+    given = _device(device) if device else b""
+    with Repl(_find(port)) as repl, closing(KeyStore(path)) as store:
+        name, key = give_key(repl, store, given)
+        repl.reset()
     typer.echo(f"enrolled {name.hex()}, epoch {key.epoch}; keys in {path}")
 
 

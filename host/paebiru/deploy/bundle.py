@@ -114,7 +114,7 @@ def listed(text: bytes) -> Iterable[str]:
 
 
 def _json(given: Mapping[str, Any]) -> bytes:
-    return json.dumps(given, indent=1, sort_keys=True).encode() + b"\n"
+    return json.dumps(given, separators=(",", ":"), sort_keys=True).encode() + b"\n"
 
 
 def _lean(path: Path) -> str:

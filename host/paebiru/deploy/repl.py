@@ -22,8 +22,29 @@ from paebiru.errors import UsageError
 PATIENCE = 25.0
 """Seconds for a node to let go: it hears Ctrl-C again ten after its hub's last frame."""
 _ATTEMPT = 2.0  # s for one try
+_QUIET = 0.2  # s
+_PIECE = 4096  # bytes of a file in one go; a board has room for that after its reset
 _ANSWER = 10.0  # s between two bytes of an answer
-_RESET = "import time, machine\ntime.sleep_ms(100)\nmachine.reset()"
+_RESET = """
+import time
+time.sleep(0.1)
+try:
+    from machine import reset
+except ImportError:
+    from microcontroller import reset
+reset()
+"""
+_CAN_RESET = """
+try:
+    from machine import reset
+    print(True)
+except ImportError:
+    try:
+        import microcontroller
+        print(True)
+    except ImportError:
+        print(False)
+"""
 _WHAT = """
 import gc, sys
 gc.collect()
@@ -79,7 +100,6 @@ class Repl:
             raise UsageError(_why_closed(self.port, error)) from None
         try:
             self._enter()
-            self._settle()
         except BaseException:
             self._close()
             raise
@@ -111,6 +131,10 @@ class Repl:
             raise BoardSays(trace.decode(errors="replace"))
         return str(printed.decode(errors="replace"))
 
+    def read(self, path: str) -> bytes:
+        """Return what a file holds."""
+        return bytes(self._guarded(lambda: self._line.fs_readfile(path, chunk_size=1024)))
+
     def write(self, path: str, data: bytes, told: Callable[[int], None]) -> None:
         """Write a file; `told` is called with the bytes written so far.
 
@@ -120,49 +144,31 @@ class Repl:
         """
         self._guarded(
             lambda: self._line.fs_writefile(
-                path, data, chunk_size=1024, progress_callback=lambda done, all_: told(done)
+                path, data, chunk_size=_PIECE, progress_callback=lambda done, all_: told(done)
             )
         )
 
-    def _settle(self) -> None:
-        """Leave nothing of the program that ran: its memory, its files, its watchdog."""
-        try:
-            self.runtime, has_run = ast.literal_eval(self.run(_WHAT))
-        except BoardSays:  # no memory is left for a question
-            self.runtime, has_run = "micropython", True
-        if self.runtime != "micropython":
-            return  # a soft reset of CircuitPython runs its program
-        self._guarded(self._quietly_reset)
-        if has_run:
-            self.run(_CALM)
-
-    def _quietly_reset(self) -> None:
-        with redirect_stdout(io.StringIO()):  # mpremote prints what it does not understand
-            self._line.enter_raw_repl(soft_reset=True, timeout_overall=_ANSWER)
-
     def reset(self) -> None:
         """Start the board over, with its program."""
-        has_reset = self.run("import machine\nprint(hasattr(machine, 'reset'))").strip() == "True"
-        if has_reset:
+        if self.run(_CAN_RESET).strip() == "True":
             self._guarded(lambda: self._line.exec_raw_no_follow(_RESET))
-            time.sleep(0.2)
+            time.sleep(0.2)  # until it has read that, and before the line is let go
         else:
             self._guarded(self._line.exit_raw_repl)
             self._line.serial.write(b"\x04")
 
     def _enter(self) -> None:
-        """Interrupt whatever runs, until the raw REPL answers."""
+        """Interrupt whatever runs until the REPL answers, and leave nothing of it behind."""
         deadline = time.monotonic() + self._patience
         self._line.serial.timeout = _ATTEMPT / 4
         while True:
             try:
-                with redirect_stdout(io.StringIO()):
-                    self._line.enter_raw_repl(soft_reset=False, timeout_overall=_ATTEMPT)
+                has_run = self._attempt()
                 break
             except Exception as error:
                 if not _is_ours(error):
                     raise
-                if not isinstance(error, _mpremote().TransportError):
+                if isinstance(error, OSError):
                     raise UsageError(_gone(self.port, error)) from None
                 if time.monotonic() > deadline:
                     raise UsageError(
@@ -170,6 +176,38 @@ class Repl:
                         " and try again; if it has none yet: paebiru flash"
                     ) from None
         self._line.serial.timeout = _ANSWER
+        if self.runtime == "micropython":  # a soft reset of CircuitPython runs its program
+            self._guarded(lambda: self._raw(_ANSWER, soft_reset=True))
+            if has_run:
+                self.run(_CALM)
+
+    def _attempt(self) -> bool:
+        """Try to get an answer; tell whether a node has run."""
+        self._raw(_ATTEMPT)
+        self._drain()  # what earlier attempts have asked for may come only now
+        self._raw(_ATTEMPT)
+        self._line.use_raw_paste = True
+        printed, trace = self._line.exec_raw(_WHAT, timeout=_ATTEMPT)
+        if trace:  # no memory is left for a question
+            self.runtime = "micropython"
+            return True
+        self.runtime, has_run = ast.literal_eval(printed.decode())
+        return bool(has_run)
+
+    def _raw(self, patience: float, soft_reset: bool = False) -> None:
+        with redirect_stdout(io.StringIO()):  # mpremote prints what it does not understand
+            self._line.enter_raw_repl(soft_reset=soft_reset, timeout_overall=patience)
+
+    def _drain(self) -> None:
+        """Throw away what comes, until nothing does."""
+        now = time.monotonic()
+        end, quiet = now + _ATTEMPT, now + _QUIET
+        while now < min(end, quiet):
+            if count := self._line.serial.in_waiting:
+                self._line.serial.read(count)
+                quiet = now + _QUIET
+            time.sleep(0.01)
+            now = time.monotonic()
 
     def _guarded(self, act: Callable[[], Any]) -> Any:
         try:
@@ -184,7 +222,8 @@ class Repl:
 
 def _is_ours(error: Exception) -> bool:
     """Tell whether an error is of the line: mpremote's, pyserial's, or an answer cut short."""
-    return isinstance(error, _mpremote().TransportError | OSError | struct.error | IndexError)
+    kinds = (_mpremote().TransportError, OSError, struct.error, ValueError, SyntaxError)
+    return isinstance(error, kinds)
 
 
 def _is_line(error: OSError) -> bool:
