@@ -1,8 +1,8 @@
 """The port to CircuitPython.
 
 `cp_parts`, `cp_links`, `cp_radio` and `cp_nvm` are its pieces.  Only files named ``cp*.py``
-import what CircuitPython alone has.  The file system is FAT and belongs to the PC while its drive is
-mounted there, unless ``boot.py`` gives it to the board.
+import what CircuitPython alone has.  The file system is FAT and belongs to the PC while its
+drive is mounted there, unless ``boot.py`` gives it to the board.
 """
 
 import gc

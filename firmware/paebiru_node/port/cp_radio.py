@@ -40,6 +40,8 @@ class Tcp:
         self._entry = entry
         self._pool = socketpool.SocketPool(wifi.radio)
         self._socket = None  # type: socketpool.Socket | None
+        self._one = bytearray(1)
+        self._is_held = False  # a byte in `_one` that was not read yet
 
     def open(self) -> bool:
         """Join the network at one call, dial at the next."""
@@ -52,23 +54,31 @@ class Tcp:
         return True
 
     def has_bytes(self) -> bool:
-        """There is no telling without reading: `idle` looks again soon."""
-        return False
+        """Tell whether there is something to read: a byte is fetched to find out, and kept."""
+        if self._socket is None:
+            return False
+        if not self._is_held:
+            try:
+                self._is_held = self._receive(self._one, 1) > 0
+            except OSError:
+                return True  # the next reading says it again
+        return self._is_held
 
     def heard(self) -> None:
         """A valid frame came: nothing to do."""
 
     def readinto(self, buf: bytearray) -> int:
         """Take what is there."""
+        if not self._is_held:
+            return self._receive(buf, len(buf))
+        self._is_held = False
+        buf[0] = self._one[0]
+        if len(buf) == 1:
+            return 1
         try:
-            count = self._line().recv_into(buf, len(buf))
-        except OSError as error:
-            if error.args[0] in _BUSY:
-                return 0
-            raise
-        if not count:
-            raise OSError(_ECONNRESET)  # the hub closed the connection
-        return count
+            return 1 + self._receive(memoryview(buf)[1:], len(buf) - 1)
+        except OSError:
+            return 1  # the next reading says it again
 
     def write(self, buf: bytearray, start: int, end: int) -> int:
         """Send what the network takes."""
@@ -84,6 +94,18 @@ class Tcp:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+        self._is_held = False
+
+    def _receive(self, buf: "bytearray | memoryview", size: int) -> int:
+        try:
+            count = self._line().recv_into(buf, size)
+        except OSError as error:
+            if error.args[0] in _BUSY:
+                return 0
+            raise
+        if not count:
+            raise OSError(_ECONNRESET)  # the hub closed the connection
+        return count
 
     def _line(self) -> "socketpool.Socket":
         if self._socket is None:
