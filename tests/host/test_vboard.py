@@ -11,7 +11,7 @@ import serial
 
 from paebiru.errors import UsageError
 from paebiru.vboard import BoardError, VirtualBoard
-from vboards import PATIENCE, Line, put, run
+from vboards import PATIENCE, Line, Raised, put, run
 
 FOREVER = "print('up')\nn = 0\nwhile True:\n    n += 1\n"
 PUMP = """
@@ -188,7 +188,7 @@ def test_the_heap_is_what_a_program_finds(tmp_path: Path, kib: int) -> None:
     with VirtualBoard(tmp_path, heap=kib * 1024) as board:
         free = int(run(board, "import gc; gc.collect(); print(gc.mem_free())"))
         assert kib * 1024 <= free <= kib * 1024 * 1.05
-        with pytest.raises(UsageError, match="MemoryError"):
+        with pytest.raises(Raised, match="MemoryError"):
             run(board, f"b = bytearray({kib * 1024 + 4096})")
 
 

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from paebiru import cli
-from paebiru.errors import UsageError
 from paebiru.vboard import VirtualBoard
-from vboards import PATIENCE, Line, is_running, mpremote, put, run
+from vboards import PATIENCE, Line, Raised, is_running, mpremote, put, run
 
 # Counts up in a file that is written anew, in one that grows, and in NVS; says when each lasts.
 COUNTER = """
@@ -181,7 +180,7 @@ nvs.set_i32("never", 1)  # and not committed
     ]
     code = "import esp32; print(esp32.NVS('a').get_blob('3', bytearray(4000)))"
     assert run(board, code).strip() == "4000"
-    with pytest.raises(UsageError, match="NOT_FOUND"):
+    with pytest.raises(Raised, match="NOT_FOUND"):
         run(board, "import esp32; esp32.NVS('a').get_i32('never')")
 
 

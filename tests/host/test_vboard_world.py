@@ -10,7 +10,7 @@ from paebiru.errors import UsageError
 from paebiru.vboard import VirtualBoard
 from paebiru.vboard.silicon.traces import Trace, TraceBus
 from paebiru.vboard.world import read
-from vboards import run
+from vboards import Raised, run
 
 LIGHT = [["10", "0190"], ["10", "01a2"], ["0102", "ff"], ["", "aa"]]
 WORLD = {
@@ -141,7 +141,7 @@ print(UART(2, baudrate=9600).read())
     ],
 )
 def test_what_is_not_described_is_not_there(board: VirtualBoard, code: str) -> None:
-    with pytest.raises(UsageError, match="OSError"):
+    with pytest.raises(Raised, match="OSError"):
         run(board, f"import machine\n{code}")
 
 

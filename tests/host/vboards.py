@@ -7,7 +7,6 @@ from pathlib import Path
 
 import serial
 
-from paebiru.rawrepl import RawRepl
 from paebiru.vboard import VirtualBoard
 
 PATIENCE = 30.0
@@ -24,6 +23,10 @@ def mpremote(board: VirtualBoard, *words: str, code: int | None = 0) -> str:
     said = (done.stdout + done.stderr).decode()
     assert code is None or done.returncode == code, said
     return said.replace("\r\n", "\n")
+
+
+class Raised(Exception):
+    """What the code on the board raised."""
 
 
 class Line:
@@ -60,8 +63,19 @@ class Line:
 
 def run(board: VirtualBoard, code: str) -> str:
     """Run code in the raw REPL; return what it printed."""
-    with Line(board) as line, RawRepl(line.port, PATIENCE) as repl:
-        return repl.run(code)
+    with Line(board) as line:
+        line.write(b"\r\x03")
+        line.write(b"\r\x01")
+        line.until(b"raw REPL; CTRL-B to exit\r\n>")
+        line.write(code.encode() + b"\x04")
+        line.until(b"OK")
+        said = line.until(b"\x04")[:-1]
+        trace = line.until(b"\x04>")[:-2].decode()
+        line.write(b"\r\x02")
+        line.until(b">>> ")
+    if trace:
+        raise Raised(trace)
+    return said.decode()
 
 
 def put(board: VirtualBoard, name: str, text: str) -> None:
