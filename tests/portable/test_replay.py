@@ -15,7 +15,7 @@ def frame(k):
     return bytes([k, 255 - k, 0, 3 * k & 255, 200, 7, k % 10])
 
 
-FRAMES = [frame(k) for k in range(50)]
+FRAMES = [frame(k) for k in range(30)]
 
 
 def port(data, piece=1 << 20):
@@ -42,17 +42,16 @@ class Frames(unittest.TestCase):
 
     def test_every_mode_and_group_in_pieces_of_any_size_over_and_over(self):
         for mode in range(5):
-            for group in (1, 7):
+            for group, piece in ((1, 13), (7, 1)):
                 data = jsil.pack(FRAMES, mode, group)
-                for piece in (1 if mode & 1 else 13, 1 << 20):
-                    self.assertEqual(self.play(data, piece, 60), (FRAMES * 2)[:60])
+                self.assertEqual(self.play(data, piece, 40), (FRAMES * 2)[:40])
 
     def test_one_frame(self):
         self.assertEqual(self.play(jsil.pack(FRAMES[:1]), 5, 3), FRAMES[:1] * 3)
 
     def test_a_torn_tail_is_left_out(self):
         data = jsil.pack(FRAMES, group=10)
-        self.assertEqual(self.play(data[:-5], 64, 41), FRAMES[:40] + FRAMES[:1])
+        self.assertEqual(self.play(data[:-5], 64, 21), FRAMES[:20] + FRAMES[:1])
 
     def test_all_of_it_at_once_then_from_its_beginning(self):
         sensor = make(entry(), port(jsil.pack(FRAMES, group=7), 64))
@@ -141,12 +140,12 @@ class Refusals(unittest.TestCase):
         last = list(jsil.blocks(bytes(data)))[-1]
         data[last[1] - 10] ^= 4
         sensor = make(entry(), port(bytes(data)))
-        for k in range(40):
+        for k in range(20):
             self.assertTrue(sensor.poll(k))
             self.assertEqual(bytes(sensor.inputs), FRAMES[k][:INPUTS])
         for k in range(2):
             with self.assertRaises(SensorError) as caught:
-                sensor.poll(40 + k)
+                sensor.poll(20 + k)
             self.assertIn("a.jsil: a damaged", str(caught.exception))
 
     def test_options_that_make_no_sense(self):

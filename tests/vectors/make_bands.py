@@ -122,11 +122,11 @@ def main() -> None:
         sound("quiet noise on an offset", 512, [900 + rng.randrange(-40, 41) for _ in range(1024)]),
         sound("all at the least", 256, [-32768] * 256),
         sound("from rail to rail", 256, [-32768, 32767] * 256),
-        sound("slow rails", 4096, ([-32768] * 512 + [32767] * 512) * 4),
+        sound("slow rails", 1024, ([-32768] * 256 + [32767] * 256) * 2),
         sound("silence", 256, [0] * 256),
     ]
     sounds += [
-        sound(f"a tone in octave {7 - k}", 1024, tone(12000, 2**k * 2.8, 2048, 300))
+        sound(f"a tone in octave {7 - k}", 1024, tone(12000, 2**k * 2.8, 1024, 300))
         for k in range(0, 8, 2)
     ]
     pictures = [picture(f"a shade towards {turn}", shade(16, 16, turn)) for turn in range(16)]
