@@ -233,6 +233,9 @@ def check_link_in_bulk(bench):
 
 def check_idle_ends_when_bytes_come(bench):
     link = opened(bench)
+    start = bench.port.ticks_ms()
+    bench.port.idle(40)
+    expect(ticks_diff(bench.port.ticks_ms(), start) >= 38, "a line that is up ends nothing")
     bench.say(b"x")
     start = bench.port.ticks_ms()
     bench.port.idle(_LONG)
