@@ -80,14 +80,16 @@ class Frames(unittest.TestCase):
             inputs = bytearray(64)
             for i in range(4 * at, 4 * at + 4):
                 inputs[i] = 255
-            sensor = make(entry(inputs=64, labelled=False), port(jsil.pack([bytes(inputs)])))
+            sensor = make(
+                entry(inputs=64, labelled=False), port(jsil.pack([bytes(inputs)], group=1))
+            )
             code = readings(sensor, 1)[0][1]
             self.assertEqual(code, (8 - 3) << 4 | at)  # ln(1020 / 64 / 256) = -2.78
-        black = make(entry(inputs=64, labelled=False), port(jsil.pack([bytes(64)])))
+        black = make(entry(inputs=64, labelled=False), port(jsil.pack([bytes(64)], group=1)))
         self.assertEqual(readings(black, 1)[0][1], 0x10)  # a reading, though of nothing
 
     def test_a_period_is_kept(self):
-        sensor = make(entry(period=100), port(jsil.pack(FRAMES)))
+        sensor = make(entry(period=100), port(jsil.pack(FRAMES, group=10)))
         polls = [sensor.poll(now) for now in range(0, 301, 50)]
         self.assertEqual(polls, [True, False, True, False, True, False, True])
 
@@ -95,7 +97,7 @@ class Frames(unittest.TestCase):
 class States(unittest.TestCase):
     def test_the_byte_is_the_layers(self):
         states = [bytes([(17 * k + layer) & 255 for layer in range(16)]) for k in range(9)]
-        data = jsil.pack(states)
+        data = jsil.pack(states, group=4)
         for layer in range(5):
             sensor = make({"driver": "replay", "layer": layer, "file": "a.jsil"}, port(data))
             found = readings(sensor, 12)
@@ -120,7 +122,7 @@ class Refusals(unittest.TestCase):
             make({"driver": "replay", "layer": 0}, port(b""))
 
     def test_other_frames_than_the_entry_says(self):
-        data = jsil.pack(FRAMES)
+        data = jsil.pack(FRAMES, group=10)
         self.refused(data, "frames of 7 bytes", "asks for 6", labelled=False)
         self.refused(data, "frames of 7 bytes", "asks for 65", inputs=64)
 
@@ -132,7 +134,7 @@ class Refusals(unittest.TestCase):
         self.refused(b"JSIL" + bytes(60), "damaged")
 
     def test_no_frame(self):
-        data = jsil.pack(FRAMES)
+        data = jsil.pack(FRAMES, group=10)
         self.refused(data[:20], "no whole frame")
 
     def test_a_damaged_block_is_said_and_nothing_of_it_given_out(self):
@@ -152,7 +154,7 @@ class Refusals(unittest.TestCase):
         for more in ({"inputs": 0}, {"inputs": 1025}, {"inputs": "6"}, {"labelled": 1},
                      {"signed": 0}, {"file": 3}, {"layer": 5}, {"x": 1}):  # fmt: skip
             with self.assertRaises(SensorError) as caught:
-                make(entry(**more), port(jsil.pack(FRAMES)))
+                make(entry(**more), port(jsil.pack(FRAMES, group=10)))
             self.assertIn("replay", str(caught.exception))
 
 
