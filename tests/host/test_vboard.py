@@ -227,9 +227,11 @@ def test_a_link_that_stays(tmp_path: Path) -> None:
     assert not link.is_symlink()
 
 
-def test_a_flash_that_is_none(tmp_path: Path) -> None:
+def test_what_cannot_come_up(tmp_path: Path) -> None:
     (tmp_path / "flash.img").write_bytes(b"\x55" * 262144)
     with pytest.raises(BoardError, match="holds no littlefs"), VirtualBoard(tmp_path):
+        pass
+    with pytest.raises(BoardError, match="memory allocation"), VirtualBoard(tmp_path / "b", heap=1):
         pass
     with pytest.raises(UsageError, match="256k, not 1024k"):
         VirtualBoard(tmp_path, size=1 << 20)

@@ -14,7 +14,7 @@ from typing import TextIO
 
 from paebiru.vboard import chip as chips
 from paebiru.vboard.ends import End
-from paebiru.vboard.output import Output
+from paebiru.vboard.output import FRIENDLY, Output
 from paebiru.vboard.state import State
 from paebiru.vboard.vm import Vm
 from paebiru.vboard.world import World
@@ -58,6 +58,7 @@ class Bridge:
         self._settled_at = 0.0
         self._output = Output(b"", False)
         self._born_at = 0.0
+        self._words = b""  # what the VM prints before the board is up: why it cannot
         self._is_counted = False
         self.vm: Vm | None = None
         self.changed = Condition()
@@ -65,8 +66,10 @@ class Bridge:
 
     def stop(self) -> None:
         """End `run`."""
-        self._stopped = True
-        os.write(self._wake, b".")
+        with self.changed:
+            if not self._stopped:
+                self._stopped = True
+                os.write(self._wake, b".")
 
     def kill(self) -> None:
         """Cut the power of the VM: kill -9; it comes back by itself."""
@@ -82,10 +85,10 @@ class Bridge:
                 self._turn()
         finally:
             self._finish()
-            os.close(self._woken)
-            os.close(self._wake)
             with self.changed:
                 self._stopped = True
+                os.close(self._woken)
+                os.close(self._wake)
                 self.changed.notify_all()
 
     def _turn(self) -> None:
@@ -110,8 +113,8 @@ class Bridge:
             self._hear(vm)  # it may have fed while this process was not running
             if life.deadline is not None and time.monotonic() > life.deadline:
                 life.end = chips.WDT_RESET
-        if life.broken:
-            raise BoardError(f"the virtual board does not come up: {life.broken}")
+        if life.broken or FRIENDLY in self._words:
+            raise self._stillbirth()
         if life.heap < 0 and time.monotonic() > self._born_at + _BIRTH:
             raise BoardError(f"the virtual board did not come up within {_BIRTH:.0f} s")
         if vm.ended in ready or life.end is not None:
@@ -169,6 +172,8 @@ class Bridge:
             data = os.read(vm.stdout, _PIECE)
         except BlockingIOError:
             return False
+        if self.chip.life.heap < 0:
+            self._words += data
         self._outgoing += self._output.pass_on(data)
         if self._output.asks_raw():
             with suppress(BrokenPipeError):
@@ -216,6 +221,7 @@ class Bridge:
         self.chip.born(is_soft)
         vm = Vm(self._state.flash, self._heap, is_raw, kept=(self._state.lock,))
         self._output = Output(vm.mark, is_raw)
+        self._words = b""
         self._born_at = time.monotonic()
         self._is_counted = False
         with self.changed:
@@ -236,8 +242,7 @@ class Bridge:
         if life.heap < 0 and code != -signal.SIGKILL:
             self._stillborn += 1
             if self._stillborn >= _STILLBORN:
-                words = bytes(self._outgoing[-500:]).decode(errors="replace").strip()
-                raise BoardError(f"the virtual board does not come up: {words or code}")
+                raise self._stillbirth()
         if life.end == chips.SOFT_RESET or (life.end is None and code >= 0):
             self.chip.cause = chips.SOFT_RESET
             self._outgoing += b"MPY: soft reboot\r\n"
@@ -249,6 +254,12 @@ class Bridge:
         self._wakes_at = time.monotonic() + life.sleep if life.sleep is not None else float("inf")
         cause = f"{self.chip.cause:#x} ({_CAUSES[self.chip.cause]})"
         self._outgoing += f"\r\nrst:{cause}, virtual board {self._state.id.hex()}\r\n".encode()
+
+    def _stillbirth(self) -> BoardError:
+        """Return the error of a VM that does not get as far as a board's start-up."""
+        words = self._words.replace(FRIENDLY, b"").decode(errors="replace").splitlines()
+        why = self.chip.life.broken or next((w for w in reversed(words) if "Error" in w), "")
+        return BoardError(f"the virtual board does not come up: {why or 'its VM ends at once'}")
 
     def _bury(self, vm: Vm) -> int:
         """End the VM, take its last words, and return its exit code."""

@@ -77,14 +77,17 @@ class Vm:
         """
         if not self.listens():
             return False
-        os.kill(self.pid, signal.SIGSTOP)
-        found = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-        if found is None or found.si_code != os.CLD_STOPPED:
-            return False
-        listens = self.listens()
-        if listens:
-            os.kill(self.pid, signal.SIGINT)
-        os.kill(self.pid, signal.SIGCONT)
+        try:
+            os.kill(self.pid, signal.SIGSTOP)
+            found = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+            if found is None or found.si_code != os.CLD_STOPPED:
+                return False
+            listens = self.listens()
+            if listens:
+                os.kill(self.pid, signal.SIGINT)
+            os.kill(self.pid, signal.SIGCONT)
+        except (ProcessLookupError, ChildProcessError):
+            return False  # killed meanwhile
         return listens
 
     def kill(self) -> None:

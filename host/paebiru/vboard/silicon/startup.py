@@ -64,10 +64,10 @@ def start(program: "dict[str, object]") -> None:
     """Do it; what is wrong with the board itself is raised."""
     _, flash, tell, answer, mark = sys.argv[:5]
     is_raw = len(sys.argv) > 5
+    line.connect(open(int(tell), "wb"), open(int(answer), "rb"))
     import esp32  # noqa: F401 — programs find both in sys.modules
     import machine  # noqa: F401
 
-    line.connect(open(int(tell), "wb"), open(int(answer), "rb"))
     vfs.umount("/")
     mount(Flash(open(int(flash), "r+b")))
     del program["startup"], program["__file__"]
