@@ -13,11 +13,10 @@ import pytest
 
 from paebiru.enrollment import enroll
 from paebiru.keys import KeyStore
-from paebiru.rawrepl import RawRepl
 from paebiru.vboard import VirtualBoard
 from port_contract import BOARD, CHECKS, WORLD
 from targets import ROOT
-from vboards import PATIENCE, line, mpremote, run, until
+from vboards import Line, mpremote, run
 
 CORE = ("__init__", "compat", "errors", "kernels/__init__", "kernels/wire")
 NODE = ("__init__", "errors", "port/__init__", "port/common", "port/pieces")
@@ -51,6 +50,16 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualBoard]:
         yield virtual
 
 
+class AtRepl:
+    """A board that runs code, as the enrolment takes it."""
+
+    def __init__(self, board: VirtualBoard) -> None:
+        self._board = board
+
+    def run(self, code: str) -> str:
+        return run(self._board, code)
+
+
 def port_code(**more: object) -> str:
     return f"from paebiru_node.port.mp import Port\nport = Port({ {**BOARD, **more}!r})\n"
 
@@ -72,8 +81,7 @@ def test_outputs_put_out_what_they_are_told(board: VirtualBoard) -> None:
 
 def test_the_id_and_the_key_are_those_of_the_enrolment(board: VirtualBoard, tmp_path: Path) -> None:
     assert board.id == run(board, port_code() + "print(port.unique_id().hex())").strip()
-    with line(board) as serial, RawRepl(serial, PATIENCE) as repl:
-        device, key = enroll(repl, KeyStore(tmp_path / "keys.db"))
+    device, key = enroll(AtRepl(board), KeyStore(tmp_path / "keys.db"))
     assert device.hex() == board.id
     assert run(board, port_code() + "print(port.load('key').hex())").strip() == key.pack().hex()
 
@@ -95,21 +103,34 @@ def test_a_starved_watchdog_starts_the_board_over(board: VirtualBoard) -> None:
     board.wait(starts + 1)
     assert run(board, port_code() + "print(port.cause())").strip() == "2"  # CAUSE_WATCHDOG
     starts = board.starts
-    with line(board) as serial, RawRepl(serial, PATIENCE) as repl:
-        repl.run(code + "\nfor _ in range(10):\n    port.idle(150)\n    port.feed()")
-        assert board.starts == starts  # 1.5 s, fed
+    run(board, code + "\nfor _ in range(10):\n    port.idle(150)\n    port.feed()\nprint('fed')")
+    assert board.starts == starts  # 1.5 s
+    board.wait(starts + 1)
 
 
 def test_reset_and_its_cause(board: VirtualBoard) -> None:
     starts = board.starts
-    with line(board) as serial, RawRepl(serial, PATIENCE) as repl:
-        serial.write((port_code() + "port.reset()").encode() + b"\x04")
+    with Line(board) as line:
+        start(line, port_code() + "port.reset()")
         board.wait(starts + 1)
-        repl.__enter__()
-        assert repl.run(port_code() + "print(port.cause())").strip() == "1"  # CAUSE_RESET
+    assert run(board, port_code() + "print(port.cause())").strip() == "1"  # CAUSE_RESET
 
 
 # -- the line that the REPL shares
+
+
+def start(line: Line, code: str) -> None:
+    """Start code in the raw REPL, and leave it running."""
+    line.write(b"\r\x03")
+    line.write(b"\r\x01")
+    line.until(b"raw REPL; CTRL-B to exit\r\n>")
+    line.write(code.encode() + b"\x04")
+    line.until(b"OK")
+
+
+def leave(line: Line) -> None:
+    line.write(b"\r\x02")
+    line.until(b">>> ")
 
 
 STDIO = """
@@ -137,20 +158,22 @@ def test_ctrl_c_is_data_while_frames_come_and_not_ten_seconds_later(board: Virtu
         "except KeyboardInterrupt:\n"
         "    print('interrupted', got)\n"
     )
-    with line(board) as serial, RawRepl(serial, PATIENCE):
-        serial.write(code.encode() + b"\x04")
-        got = until(serial, b"ready")
+    with Line(board) as line:
+        start(line, code)
+        line.until(b"ready")
         since = time.monotonic()
-        serial.write(b"a\x03b")
-        got = until(serial, b"got")
+        line.write(b"a\x03b")
+        got = line.until(b"got")
         assert b"interrupted" not in got
         while b"interrupted" not in got:
             assert time.monotonic() - since < 40
-            serial.write(b"\x03")
+            line.write(b"\x03")
             time.sleep(0.5)
-            got += serial.read(serial.in_waiting)
+            got += line.take()
         assert time.monotonic() - since > 9
-        got = until(serial, b"\x04>", got)
+        if b"\x04>" not in got:
+            got += line.until(b"\x04>")
+        leave(line)
     assert b"a\\x03b" in got
 
 
@@ -163,10 +186,10 @@ def test_text_stays_out_of_frames(board: VirtualBoard) -> None:
         "    at += link.write(frame, at, len(frame))\n"
         "link.readinto(bytearray(1))\n"
     )
-    with line(board) as serial, RawRepl(serial, PATIENCE):
-        serial.write(code.encode() + b"\x04")
-        got = until(serial, b"middle")
-        got = until(serial, b"\x04>", got)
+    with Line(board) as line:
+        start(line, code)
+        got = line.until(b"\x04>")
+        leave(line)
     frame = b"\xc0" + b"\x10" * 300 + b"\xc0"
     assert frame in got
     assert got.index(b"in the middle") > got.index(frame)
