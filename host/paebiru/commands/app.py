@@ -3,7 +3,7 @@
 import typer
 
 from paebiru import __version__
-from paebiru.commands import board, boards, deploy, enroll, flash, jsil, simulate
+from paebiru.commands import board, boards, deploy, doctor, enroll, flash, jsil, monitor, simulate
 
 app = typer.Typer(
     name="paebiru",
@@ -35,3 +35,5 @@ boards.register(app)
 flash.register(app)
 board.register(app)
 deploy.register(app)
+monitor.register(app)
+doctor.register(app)
