@@ -246,6 +246,14 @@ class Faults(unittest.TestCase):
         readings(sensor, 1)
         self.assertEqual(sensor.skipped, 1)
 
+    def test_coefficients_of_a_chip_that_was_still_starting_are_read_again(self):
+        for driver, table in (("bme280", "88"), ("bme688", "8a")):
+            about = recorded(driver)
+            trace = [[table, "00" * 26]] + about["trace"]
+            sensor = sensor_on(Bus({about["address"]: trace}), driver)
+            self.assertTrue(readings(sensor, 1)[0][0] != [0] * sensor.channels)
+            self.assertTrue(sensor.skipped >= 1)
+
 
 class Registry(unittest.TestCase):
     def refused(self, entry, port, *words):

@@ -90,7 +90,8 @@ class Driver(Chip):
             return self._skip()
         t = fine(raw_t, self._t[0], self._t[1], self._t[2])
         eighths = self._pressure.eighths(raw_p, t)
-        if not eighths:
+        if not eighths:  # coefficients that cannot be: it had just got its power
+            self._lost = True
             return self._skip()
         self.eighths = eighths
         self.values[0] = centidegrees(t)

@@ -101,6 +101,9 @@ class Driver(Chip):
             return self._skip()
         raw_p = data[2] << 12 | data[3] << 4 | data[4] >> 4
         raw_t = data[5] << 12 | data[6] << 4 | data[7] >> 4
+        if not self._p[0]:  # coefficients that cannot be: it had just got its power
+            self._lost = True
+            return self._skip()
         t = fine(raw_t, self._t[0], self._t[1], self._t[2])
         centi = centidegrees(t)
         self.ohms = gas_resistance(data[15] << 2 | data[16] >> 6, data[16] & 15)
