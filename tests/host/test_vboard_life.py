@@ -252,6 +252,8 @@ def test_wrong_words(
 
 
 def test_the_vm_dies_with_its_command(tmp_path: Path) -> None:
+    with VirtualBoard(tmp_path) as board:  # a program that would not see that its line is gone
+        put(board, "main.py", "while True: pass\n")
     with command("--vm", "--dir", str(tmp_path), "--tcp", "127.0.0.1:0") as running:
         said = running.stdout.readline() if running.stdout else ""
         assert "socket://127.0.0.1:" in said
