@@ -2,9 +2,10 @@
 
 One object, made by ``Port(board)`` from the ``board`` part of ``device.json`` (which
 ``paebiru deploy`` wrote from ``boards/<board>.toml``), with the methods below.  Nothing in it
-blocks but `idle`, and nothing but the making of parts allocates.  A part that is not there
-raises `PortError` when it is asked for, with what is missing and where it is configured;
-once made, a part that stops answering raises OSError.
+blocks but `idle`, and nothing but the making of parts allocates (CircuitPython cannot keep to
+that: see `cp_parts.I2SStream`, `cp_radio`).  A part that is not there raises `PortError` when
+it is asked for, with what is missing and where it is configured; once made, a part that stops
+answering raises OSError.
 
 Time
     ticks_ms() -> int       29-bit ms, for `sil.compat.ticks_diff`

@@ -88,6 +88,7 @@ class Stdio:
         """Send; the line may hold a piece of it up, not more."""
         self._step()
         for _ in self._writable.ipoll(0):
+            # MicroPython's streams take an offset and a size (py/stream.c): no slice to allocate.
             count = self._out.write(buf, start, min(end - start, _PIECE)) or 0
             self._gate.passed(buf, start, start + count)
             return count
@@ -148,7 +149,8 @@ class Uart:
 
     def write(self, buf: bytearray, start: int, end: int) -> int:
         """Send a piece."""
-        return self._uart.write(memoryview(buf)[start : min(end, start + _PIECE)]) or 0
+        size = min(end - start, _PIECE)
+        return self._uart.write(buf, start, size) or 0  # type: ignore[call-arg]
 
     def close(self) -> None:
         """Stop listening; the UART stays set up for the next `open`."""

@@ -81,7 +81,9 @@ class Tcp:
 
     def write(self, buf: bytearray, start: int, end: int) -> int:
         """Send what the network takes."""
-        return self._line().write(memoryview(buf)[start : min(end, start + _PIECE)]) or 0
+        size = min(end - start, _PIECE)
+        # MicroPython's streams take an offset and a size (py/stream.c): no slice to allocate.
+        return self._line().write(buf, start, size) or 0  # type: ignore[call-arg]
 
     def close(self) -> None:
         """Hang up; the Wi-Fi stays."""
