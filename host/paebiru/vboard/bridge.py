@@ -21,7 +21,7 @@ from paebiru.vboard.world import World
 
 _ROOM = 16 * 1024  # bytes that wait in either direction
 _PIECE = 16 * 1024
-_SETTLE = 0.05  # s between two interrupts: a second one before the first is seen ends the VM
+_SETTLE = 0.2  # s between two interrupts: a second one before the first is seen ends the VM
 _LOOK = 0.02  # s between looks at a line that nobody has open
 _BIRTH = 30.0  # s for the board to come up
 _STILLBORN = 3  # lives in a row that ended before the board was up
