@@ -6,6 +6,7 @@ import unittest
 
 import port_benches
 import port_contract as contract
+from paebiru_node.errors import PortError
 
 IS_CPYTHON = sys.implementation.name == "cpython"
 
@@ -98,6 +99,53 @@ class TestPort(unittest.TestCase):
             self.assertIn(check.__name__, made)
         checks = [name for name in dir(contract) if name.startswith("check_")]
         self.assertEqual(len(checks), len(contract.CHECKS))
+
+
+class TestPoorVm(unittest.TestCase):
+    """Emulated boards are built without some modules: each lack has its own message."""
+
+    def setUp(self):
+        if IS_CPYTHON:
+            self.skipTest("MicroPython's port is for its VM")
+
+    def test_without_select(self):
+        from paebiru_node.port import mp
+
+        kept = mp.select
+        mp.select = None
+        try:
+            with self.assertRaises(PortError) as caught:
+                mp.Port({})
+        finally:
+            mp.select = kept
+        self.assertIn("without select", str(caught.exception))
+
+    def test_without_sockets(self):
+        from paebiru_node.port import mp, mp_radio
+
+        kept = mp_radio.socket
+        mp_radio.socket = None
+        try:
+            with self.assertRaises(PortError) as caught:
+                mp.Port({"links": {"hub": contract.LINK}}).link("hub")
+        finally:
+            mp_radio.socket = kept
+        self.assertIn("without sockets", str(caught.exception))
+
+    def test_without_network_espnow_or_watchdog(self):
+        from paebiru_node.port.mp import Port
+
+        wifi = {"kind": "tcp", "ssid": "home", "host": "hub", "port": 1}
+        radio = {"kind": "espnow", "peer": "aabbccddeeff", "channel": 1}
+        port = Port({"links": {"wifi": wifi, "radio": radio}, "watchdog_ms": 1000})
+        for ask, words in (
+            (lambda: port.link("wifi"), "leave ssid out" if socket else "leave the link out"),
+            (lambda: port.link("radio"), "links.radio: this interpreter has no such hardware"),
+            (port.feed, "the watchdog: this interpreter has no such hardware"),
+        ):
+            with self.assertRaises(PortError) as caught:
+                ask()
+            self.assertIn(words, str(caught.exception))
 
 
 if __name__ == "__main__":

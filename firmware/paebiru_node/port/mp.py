@@ -6,7 +6,6 @@ import what MicroPython alone has.
 
 import gc
 import os
-import select
 
 from ..errors import PortError, Restart
 from . import (
@@ -28,6 +27,11 @@ from . import (
 from .common import Gate, described, kind_of, made, one_line
 
 try:
+    import select
+except ImportError:
+    select = None  # type: ignore[assignment]
+
+try:
     import machine
 except ImportError:  # a VM without hardware
     machine = None  # type: ignore[assignment]
@@ -47,6 +51,8 @@ class Port:
     """A board that runs MicroPython."""
 
     def __init__(self, board: Board) -> None:
+        if select is None:
+            raise PortError("this interpreter was built without select: no line can be waited for")
         self._board = board
         self._polled = select.poll()
         self._gate = Gate()

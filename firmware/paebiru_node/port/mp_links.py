@@ -1,6 +1,5 @@
 """Lines to the hub that are wires, on MicroPython: the REPL's own line, and a UART."""
 
-import select
 import sys
 import time
 
@@ -10,6 +9,11 @@ from sil.compat import const, ticks_add, ticks_diff
 
 from . import Entry
 from .common import Gate
+
+try:
+    import select
+except ImportError:
+    select = None  # type: ignore[assignment]
 
 try:
     import machine

@@ -1,10 +1,13 @@
 """A board's parts on MicroPython: buses, analog inputs, streams, outputs."""
 
-import select
-
 from sil.compat import const
 
 from . import Entry
+
+try:
+    import select
+except ImportError:
+    select = None  # type: ignore[assignment]
 
 try:
     import machine
