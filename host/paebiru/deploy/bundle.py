@@ -48,6 +48,11 @@ class Bundle:
         """The SHA-256 of each file, hex."""
         return {path: sha256(data).hexdigest() for path, data in self.files.items()}
 
+    def without_modules(self) -> "Bundle":
+        """Return what a board needs whose firmware has the modules in it."""
+        files = {path: data for path, data in self.files.items() if not path.startswith(OURS)}
+        return _listed(Bundle(self.board, files))
+
     @property
     def format(self) -> tuple[int, int, int] | None:
         """Version, sub-version and machine code of compiled modules; None without any.
@@ -93,10 +98,15 @@ def make(
     files["/device.json"] = _json(device)
     for name in ("boot.py", sources.ENTRIES[board.runtime]):
         files[f"/{name}"] = sources.entry(name).read_bytes()
-    made = Bundle(board, files)
-    whole = listing(made.hashes, board.name)
-    last = files.pop(made.entry)
-    return Bundle(board, {**files, LIST: whole, made.entry: last})
+    return _listed(Bundle(board, files))
+
+
+def _listed(bundle: Bundle) -> Bundle:
+    """Return the bundle with the list of its files, and its entry file last."""
+    files = {path: data for path, data in bundle.files.items() if path != LIST}
+    whole = listing(Bundle(bundle.board, files).hashes, bundle.board.name)
+    last = files.pop(bundle.entry)
+    return Bundle(bundle.board, {**files, LIST: whole, bundle.entry: last})
 
 
 def listing(hashes: Mapping[str, str], board: str) -> bytes:

@@ -27,7 +27,14 @@ try:
     u = machine.unique_id().hex()
 except (ImportError, AttributeError):
     u = ""
-print((getattr(sys.implementation, "_mpy", 0), f, u))
+o = ""
+try:
+    import paebiru_node
+    if not paebiru_node.__file__.startswith("/lib"):
+        o = "root" if "paebiru_node" in os.listdir("/") else "frozen"
+except Exception:
+    pass
+print((getattr(sys.implementation, "_mpy", 0), f, u, o))
 """
 
 _LOOK = """
@@ -138,7 +145,7 @@ def copy(port: str, bundle: Bundle, told: Progress = silent) -> Result:
     """
     begun = time.monotonic()
     with Repl(port) as repl:
-        free, device = _known(repl, bundle)
+        free, device, bundle = _known(repl, bundle)
         store = BoardFiles(repl, free)
         plan = compare(bundle, store)
         size = carry_out(plan, store, told)
@@ -147,18 +154,25 @@ def copy(port: str, bundle: Bundle, told: Progress = silent) -> Result:
     return Result(device, plan.sent, plan.unchanged, plan.stale, size, seconds)
 
 
-def _known(repl: Repl, bundle: Bundle) -> tuple[int, str]:
-    """See that it is the right board; return its free bytes and its id."""
+def _known(repl: Repl, bundle: Bundle) -> tuple[int, str, Bundle]:
+    """See that it is the right board; return its free bytes, its id, and what it needs."""
     board = bundle.board
     if repl.runtime != board.runtime:
         raise UsageError(
             f"the board on {repl.port} runs {repl.runtime}, {board.name} is described as running"
             f" {board.runtime}: give another --board"
         )
-    mpy, free, device = ast.literal_eval(repl.run(_FACTS))
+    mpy, free, device, other = ast.literal_eval(repl.run(_FACTS))
+    if other == "root":
+        raise UsageError(
+            "the board has a /paebiru_node of somebody else's, which would be run: remove it"
+            f" (mpremote connect {repl.port} rm -r :/paebiru_node), then deploy again"
+        )
+    if other == "frozen":
+        return free, device, bundle.without_modules()
     if bundle.format:
         _check_format(repl.port, bundle, mpy)
-    return free, device
+    return free, device, bundle
 
 
 def _check_format(port: str, bundle: Bundle, mpy: int) -> None:
