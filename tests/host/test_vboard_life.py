@@ -14,7 +14,7 @@ import pytest
 
 from paebiru import cli
 from paebiru.vboard import VirtualBoard
-from vboards import PATIENCE, Line, Raised, is_running, mpremote, put, run
+from vboards import PATIENCE, Line, Raised, is_running, put, run
 
 # Counts up in a file that is written anew, in one that grows, and in NVS; says when each lasts.
 COUNTER = """
@@ -101,12 +101,12 @@ def test_the_watchdog_bites_an_endless_loop(board: VirtualBoard) -> None:
 
 
 def test_the_watchdog_outlives_a_soft_reset(board: VirtualBoard) -> None:
-    starts = board.starts
-    mpremote(board, "exec", "import machine; machine.WDT(timeout=1500)")
-    mpremote(board, "soft-reset")
-    board.wait(starts + 3)  # one for each reset, and the one that it bites
-    code = "import machine; print(machine.reset_cause() == machine.WDT_RESET)"
-    assert mpremote(board, "resume", "exec", code) == "True\n"
+    with Line(board) as line:
+        line.write(b"\r\x03\x02import machine\rwdt = machine.WDT(timeout=3000)\r\x04")
+        assert b"WDT_RESET" not in line.until(b"MPY: soft reboot")
+        line.until(b"WDT_RESET")
+        line.until(b">>> ")
+    assert run(board, "import machine; print(machine.reset_cause())").strip() == "3"
 
 
 def test_a_fed_watchdog_is_quiet(board: VirtualBoard) -> None:
