@@ -1,5 +1,6 @@
 """Boards and one federation together: who needs what, who has answered, when a round is over."""
 
+import secrets
 import time
 from collections.abc import Callable
 
@@ -29,7 +30,7 @@ class Coordinator:
         federation: Federation | None = None,
         told: Told = lambda word, device, about: None,
     ) -> None:
-        self.key = find
+        self._find = find
         self.federation = federation
         self.told = told
         self.devices: dict[bytes, Device] = {}
@@ -69,6 +70,15 @@ class Coordinator:
             device.offer(kind, order, status.model)
 
     # -- the desk
+
+    def greet(self, device: Device) -> None:
+        """Let in who has a key of ours."""
+        session = device.session
+        key = self._find(session.caller(), session.caller_epoch())
+        if key is None:
+            session.turn_away(m.E_AUTH)
+        else:
+            session.challenge(key, secrets.token_bytes(m.NONCE_SIZE))
 
     def on_up(self, device: Device) -> None:
         """A board is there; an older line of the same one is not listened to any more."""
@@ -113,16 +123,24 @@ class Coordinator:
             return HAVE  # also when the round is over: the board shall not send it once more
         return 0 if federation.is_wanted(base) else m.E_STATE
 
-    def take(self, device: Device, kind: int, body: bytes) -> int:
+    def take(self, device: Device, kind: int, body: bytes, done: Callable[[int], None]) -> None:
         """Count an update."""
-        assert self.federation is not None
         try:
-            self.federation.take(device.name, body)
+            self.count(device.name, body, done)
         except SilError as error:
             self.told("refused", device, error)
-            return m.E_CODEC
-        self.told("update", device, self.federation.updates[device.name])
-        return 0
+            done(m.E_CODEC)
+
+    def count(self, device: bytes, body: bytes, done: Callable[[int], None]) -> None:
+        """Count an update in memory; a hub makes it durable first.
+
+        Raises:
+            FormatError: it is damaged, or of another round or model.
+        """
+        assert self.federation is not None
+        self.federation.take(device, body)
+        self.told("update", self.devices[device], self.federation.updates[device])
+        done(0)
 
     def on_committed(self, device: Device) -> None:
         """The board has what was sent; its STATUS follows."""

@@ -15,7 +15,7 @@ from sil.errors import SilError
 from sil.link import events as ev
 from sil.link import messages as m
 from sil.link.fields import get16, get32, put16
-from sil.link.keys import DeviceKey
+from sil.link.incoming import COMPLETE
 from sil.link.offer import BytesSource, Offer
 from sil.link.posts import Outbox
 from sil.link.responder import Responder
@@ -24,8 +24,8 @@ from sil.link.responder import Responder
 class Desk(Protocol):
     """Whom a device reports to.  Nothing in here waits."""
 
-    def key(self, device: bytes, epoch: int) -> DeviceKey | None:
-        """Return the key of a caller; None if it is none of ours."""
+    def greet(self, device: "Device") -> None:
+        """Answer the HELLO at hand in the device's session: `challenge`, or `turn_away`."""
 
     def on_up(self, device: "Device") -> None:
         """A board has proved itself."""
@@ -51,8 +51,8 @@ class Desk(Protocol):
     def judge(self, device: "Device", kind: int, base: bytes, length: int) -> int:
         """Return 0 to take an object, `HAVE`, or an E_ code to refuse it."""
 
-    def take(self, device: "Device", kind: int, body: bytes) -> int:
-        """Make an object durable; return 0 when it is, or an E_ code."""
+    def take(self, device: "Device", kind: int, body: bytes, done: Callable[[int], None]) -> None:
+        """Make an object durable, and call ``done(0)`` when it is, or ``done`` with an E_ code."""
 
     def on_committed(self, device: "Device") -> None:
         """The board has what was sent."""
@@ -159,7 +159,7 @@ class Device:
         """Act on one event."""
         session = self.session
         if event == ev.HELLO:
-            self._greet()
+            self.desk.greet(self)
         elif event == ev.UP:
             self.status = None
             self._unwanted = b""  # it may have been changed, or have room now
@@ -181,14 +181,6 @@ class Device:
             self.desk.on_refused(self, session.code)
         else:
             self._receive(event)
-
-    def _greet(self) -> None:
-        session = self.session
-        key = self.desk.key(session.caller(), session.caller_epoch())
-        if key is None:
-            session.turn_away(m.E_AUTH)
-        else:
-            session.challenge(key, secrets.token_bytes(m.NONCE_SIZE))
 
     def _on_post(self, kind: int, body: bytes) -> None:
         known = self._known.get(kind)
@@ -222,10 +214,21 @@ class Device:
             if sha256(body).digest() != incoming.digest():
                 session.refuse(m.E_HASH)
                 return
-            code = self.desk.take(self, incoming.kind(), body)
-            session.refuse(code) if code else session.commit()
+            digest = incoming.digest()
+            self.desk.take(self, incoming.kind(), body, lambda code: self._done(digest, code))
         elif event == ev.CANCELLED:
             self._body.clear()
+
+    def _done(self, digest: bytes, code: int) -> None:
+        """Answer for an object that is durable now, unless the board has gone on meanwhile."""
+        incoming = self.session.incoming
+        if incoming.state != COMPLETE or incoming.digest() != digest:
+            return  # it will be offered again, and found to be here
+        if code:
+            self.session.refuse(code)
+        else:
+            self.session.commit()
+        self.wake()
 
     def _decide(self) -> None:
         session = self.session
