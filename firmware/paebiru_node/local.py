@@ -5,7 +5,6 @@ from sil import protocol as p
 from sil.compat import const
 from sil.errors import ModelError
 from sil.intmath import log2
-from sil.kernels import codes
 from sil.link.fields import put16, put32
 from sil.rho import ONE, RhoMeter, rho_critical, should_offload
 
@@ -41,11 +40,8 @@ class Local:
         if learner is None:
             return
         trainer = learner.trainer
-        codes.encode16(
-            learner.base, trainer.weights, tables.thresholds(), tables.level_codes(), trainer.codes
-        )
         try:
-            self._network = nn.Network(trainer.sizes, trainer.codes, trainer.signed)
+            self._network = nn.Network(trainer.sizes, learner.codes, trainer.signed)
         except ModelError:
             return  # its sums would not fit; the hub answers
 

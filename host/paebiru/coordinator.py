@@ -7,6 +7,7 @@ from collections.abc import Callable
 from paebiru.device import HAVE, Answer, Batch, Device
 from paebiru.federated.rounds import Federation
 from sil import protocol as p
+from sil import protocol_hub as hub
 from sil.errors import SilError
 from sil.link import messages as m
 from sil.link.keys import DeviceKey
@@ -61,13 +62,17 @@ class Coordinator:
         """Offer a board the object that it needs next."""
         if not self.federation or not device.status or not device.is_up:
             return
-        kind = self.federation.needs(device.name, device.status)
+        status = self.seen(device.name, device.status)
+        kind = self.federation.needs(device.name, status)
         if kind == p.MODEL:
             device.offer(kind, self.federation.model())
         elif kind == p.ORDER:
-            status = device.status
             order = self.federation.order(device.name, status.model, status.samples)
             device.offer(kind, order, status.model)
+
+    def seen(self, device: bytes, status: hub.Status) -> hub.Status:
+        """Return a board's status as rounds shall see it."""
+        return status
 
     # -- the desk
 
@@ -91,7 +96,7 @@ class Coordinator:
             del self.devices[device.name]
         self.told("down", device, device.session.code)
 
-    def on_status(self, device: Device, status: p.Status) -> None:
+    def on_status(self, device: Device, status: hub.Status) -> None:
         """A board says where it stands: give it what it lacks."""
         self._serve(device)
         self.told("status", device, status)
@@ -100,7 +105,7 @@ class Coordinator:
         """States have come."""
         self.told("states", device, batch)
 
-    def on_health(self, device: Device, health: p.Health) -> None:
+    def on_health(self, device: Device, health: hub.Health) -> None:
         """A board says how it is."""
         self.told("health", device, health)
 

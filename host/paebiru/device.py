@@ -11,6 +11,7 @@ from typing import Protocol
 
 from sil import jsil
 from sil import protocol as p
+from sil import protocol_hub as hub
 from sil.errors import SilError
 from sil.link import events as ev
 from sil.link import messages as m
@@ -33,13 +34,13 @@ class Desk(Protocol):
     def on_down(self, device: "Device") -> None:
         """The session is over."""
 
-    def on_status(self, device: "Device", status: p.Status) -> None:
+    def on_status(self, device: "Device", status: hub.Status) -> None:
         """A board says where it stands."""
 
     def on_states(self, device: "Device", batch: "Batch") -> None:
         """States have come."""
 
-    def on_health(self, device: "Device", health: p.Health) -> None:
+    def on_health(self, device: "Device", health: hub.Health) -> None:
         """A board says how it is."""
 
     def on_answer(self, device: "Device", answer: "Answer") -> None:
@@ -94,16 +95,24 @@ class Device:
         desk: who decides.
         hide_etx: the line leads to a REPL, which must not see 03.
         window: bytes of an object that may come ahead.
+        in_order: False on a line of datagrams.
     """
 
-    def __init__(self, desk: Desk, hide_etx: bool = False, window: int = 8192) -> None:
+    def __init__(
+        self, desk: Desk, hide_etx: bool = False, window: int = 8192, in_order: bool = True
+    ) -> None:
         outbox = Outbox(secrets.randbelow((1 << 29) - 1) + 1)
-        self.session = Responder(outbox, hide_etx=hide_etx, window=window)
+        self.session = Responder(outbox, hide_etx=hide_etx, window=window, in_order=in_order)
+        self.address = ""  # where the line leads, as people say it
         self.desk = desk
-        self.status: p.Status | None = None
-        self.health: p.Health | None = None
+        self.status: hub.Status | None = None
+        self.health: hub.Health | None = None
         self.sent = b""  # the object on its way, or empty
+        # What its line can do, set by who opened it: look at our output now, count the board as
+        # known, hang up.
         self.wake: Callable[[], None] = lambda: None
+        self.admitted: Callable[[], None] = lambda: None
+        self.hang_up: Callable[[], None] = lambda: None
         self._unwanted = b""  # the object that the board has refused since it is up
         self._body = bytearray()
         self._digest = b""
@@ -153,6 +162,12 @@ class Device:
         self.wake()
         return done
 
+    def gone(self) -> None:
+        """The line is gone, and the session with it."""
+        if self.is_up:
+            self.session.is_up = False
+            self.desk.on_down(self)
+
     # -- what the session tells
 
     def act(self, event: int) -> None:
@@ -163,6 +178,7 @@ class Device:
         elif event == ev.UP:
             self.status = None
             self._unwanted = b""  # it may have been changed, or have room now
+            self.admitted()
             self.desk.on_up(self)
         elif event == ev.DOWN:
             self.desk.on_down(self)
@@ -193,11 +209,11 @@ class Device:
             self.desk.on_text(self, f"a post of kind {kind} makes no sense: {error}")
 
     def _on_status(self, body: bytes) -> None:
-        self.status = p.Status(body)
+        self.status = hub.Status(body)
         self.desk.on_status(self, self.status)
 
     def _on_health(self, body: bytes) -> None:
-        self.health = p.Health(body)
+        self.health = hub.Health(body)
         self.desk.on_health(self, self.health)
 
     def _receive(self, event: int) -> None:

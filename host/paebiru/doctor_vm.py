@@ -33,6 +33,7 @@ from paebiru.vboard import BoardError, VirtualBoard
 from sil import protocol as p
 from sil.errors import SilError
 from sil.link.keys import DeviceKey
+from sil.protocol_hub import Health, Status
 
 HEAP = 512 * 1024
 """Bytes that the board's program finds free."""
@@ -213,14 +214,14 @@ class Trial:
             self._said.append(str(about))
         elif isinstance(about, Batch):
             self._states += about.states
-        elif isinstance(about, p.Health) and about.text:
+        elif isinstance(about, Health) and about.text:
             self._said.append(about.text.decode(errors="replace"))
 
 
-def _status(board: Device) -> p.Status:
+def _status(board: Device) -> Status:
     """Return where the board stands, also while it calls again."""
     if board.status is None:
-        return p.Status(bytes((p.VERSION,)) + bytes(p.STATUS_SIZE - 1))
+        return Status(bytes((p.VERSION,)) + bytes(p.STATUS_SIZE - 1))
     return board.status
 
 

@@ -15,7 +15,7 @@ from paebiru.door import Door
 from paebiru.errors import UsageError
 from paebiru.keys import KeyStore
 from sil import layers
-from sil import protocol as p
+from sil import protocol_hub as hub
 from sil.link import messages as m
 from sil.link.keys import DeviceKey
 
@@ -71,12 +71,12 @@ class Listener(Coordinator):
 
 def _fields(word: str, about: object) -> Record:
     """Return what a record has besides its event and its device."""
-    if isinstance(about, p.Status):
+    if isinstance(about, hub.Status):
         return _status(about)
     if isinstance(about, Batch):
         states = [state.hex() for state in about.states]
         return {"at": about.time, "period": about.period, "lost": about.lost, "states": states}
-    if isinstance(about, p.Health):
+    if isinstance(about, hub.Health):
         return _health(about)
     if isinstance(about, Answer):
         rho, critical = round(about.rho / _Q15, 4), round(about.critical / _Q15, 4)
@@ -97,7 +97,7 @@ def _reason(code: object) -> str:
     return REASONS.get(code, f"code {code}")
 
 
-def _status(status: p.Status) -> Record:
+def _status(status: hub.Status) -> Record:
     phase = PHASES[status.phase] if status.phase < len(PHASES) else str(status.phase)
     return {
         "phase": phase,
@@ -112,7 +112,7 @@ def _status(status: p.Status) -> Record:
     }
 
 
-def _health(health: p.Health) -> Record:
+def _health(health: hub.Health) -> Record:
     return {
         "uptime": health.uptime,
         "free": health.free,

@@ -1,8 +1,11 @@
-"""What a node and its hub say to each other over the link (SPEC-node.md): kinds and layouts."""
+"""What a node and its hub say to each other over the link (SPEC-node.md): kinds and layouts.
+
+What only the hub writes and reads is in `protocol_hub`, so that boards need not hold it.
+"""
 
 from .compat import Buf
 from .errors import FormatError
-from .link.fields import get16, get32, put16, put32
+from .link.fields import get16, put16, put32
 
 VERSION = 1
 
@@ -68,15 +71,6 @@ class Task:
         self.lb = lb
         self.lrs = lrs
 
-    def same(self, other: "Task | None") -> bool:
-        """Tell whether `other` asks for the same."""
-        return (
-            other is not None
-            and self.sizes == other.sizes
-            and self.signed == other.signed
-            and (self.share, self.lb, self.lrs) == (other.share, other.lb, other.lrs)
-        )
-
 
 def write_sizes(sizes: "tuple[int, ...]", buf: bytearray, at: int) -> int:
     """Write the units of each layer to `buf` from `at` on; return where they end."""
@@ -97,21 +91,6 @@ def read_sizes(buf: Buf, at: int, count: int) -> "tuple[int, ...]":
     return tuple([get16(buf, at + 2 * i) for i in range(count)])
 
 
-def write_model_head(task: Task, flags: int, round_number: int, seed: int) -> bytearray:
-    """Return the head of a MODEL object."""
-    head = bytearray(MODEL_HEAD + 2 * len(task.sizes))
-    head[0] = VERSION
-    head[1] = flags | (SIGNED if task.signed else 0)
-    head[2] = len(task.sizes)
-    head[3] = task.lb
-    head[4] = task.lrs
-    put16(head, 6, task.share)
-    put32(head, 8, round_number)
-    put32(head, 12, seed)
-    write_sizes(task.sizes, head, MODEL_HEAD)
-    return head
-
-
 def read_model_head(head: Buf) -> Task:
     """Return the task of a MODEL object whose first bytes, sizes included, are `head`.
 
@@ -122,18 +101,6 @@ def read_model_head(head: Buf) -> Task:
         raise FormatError("not a model of version %d" % VERSION)
     sizes = read_sizes(head, MODEL_HEAD, head[2])
     return Task(sizes, bool(head[1] & SIGNED), get16(head, 6), head[3], head[4])
-
-
-def write_order_head(
-    buf: bytearray, round_number: int, seed: int, counted: int, epochs: int, flags: int
-) -> None:
-    """Write the head of an ORDER object to the front of `buf`."""
-    put32(buf, 0, round_number)
-    put32(buf, 4, seed)
-    put32(buf, 8, counted)
-    buf[12] = epochs
-    buf[13] = flags
-    put16(buf, 14, 0)
 
 
 def write_update_head(buf: bytearray, round_number: int, samples: int, right: int) -> None:
@@ -161,38 +128,3 @@ def write_status_data(buf: bytearray, samples: int, inputs: int, model: bytes, l
     put16(buf, 14, inputs)
     buf[16:24] = model
     put16(buf, 24, layers)
-
-
-class Status:
-    """A board's STATUS, read."""
-
-    def __init__(self, body: Buf) -> None:
-        if len(body) < STATUS_SIZE or body[0] != VERSION:
-            raise FormatError("not a status of version %d" % VERSION)
-        self.phase = body[1]
-        self.branch = body[2]
-        self.is_safe = bool(body[3] & SAFE)
-        self.round = get32(body, 4)
-        self.generation = get32(body, 8)
-        self.samples = get16(body, 12)
-        self.inputs = get16(body, 14)
-        self.model = bytes(body[16:24])
-        self.layers = get16(body, 24)
-
-
-class Health:
-    """A board's HEALTH, read."""
-
-    def __init__(self, body: Buf) -> None:
-        if len(body) < HEALTH_HEAD:
-            raise FormatError("health has %d bytes or more, not %d" % (HEALTH_HEAD, len(body)))
-        self.uptime = get32(body, 0)
-        self.free = get32(body, 4)
-        self.boots = get32(body, 8)
-        self.cause = body[12]
-        self.crashes = body[13]
-        self.lost = get16(body, 14)
-        self.silent = get16(body, 16)
-        self.failed = get16(body, 18)
-        self.false_frames = get16(body, 20)
-        self.text = bytes(body[HEALTH_HEAD:])  # UTF-8, maybe cut within a character

@@ -174,7 +174,7 @@ BREACHES: list[tuple[Rule, str]] = [
     (rules.no_port_named, "import paebiru_node.port.mp_links"),
     (sensor_file, "from ..port.mp_parts import Bus"),
     (rules.entry_file, "import machine"),
-    (rules.entry_file, "a()\nb()\nc()\nd()\ne()"),
+    (rules.entry_file, "a()\nb()\nc()\nd()\ne()\nf()\ng()"),
     (rules.plain_decorators, "@micropython.viper\ndef f():\n    pass"),
     (rules.plain_decorators, "class A:\n    @functools.cache\n    def f(self):\n        pass"),
     (rules.host_imports, "import paebiru_node.app"),

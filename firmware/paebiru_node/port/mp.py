@@ -1,7 +1,7 @@
 """The port to MicroPython: ESP32 boards, and its VM on a computer with what that has.
 
-`mp_parts`, `mp_links`, `mp_radio` and `mp_store` are its pieces.  Only files named ``mp*.py``
-import what MicroPython alone has.
+`mp_parts`, `mp_links`, `mp_radio` and `mp_store` are its pieces; parts and radio are loaded when
+a board first asks for one.  Only files named ``mp*.py`` import what MicroPython alone has.
 """
 
 import gc
@@ -20,8 +20,6 @@ from . import (
     Make,
     Part,
     mp_links,
-    mp_parts,
-    mp_radio,
     mp_store,
 )
 from .common import Gate, described, kind_of, made, one_line
@@ -126,21 +124,29 @@ class Port:
 
     # -- parts
 
-    def bus(self, role: str) -> "mp_parts.Bus":
+    def bus(self, role: str) -> Part:
         """Return an I2C bus, the same object each time."""
+        from . import mp_parts
+
         return self._part("buses", role, mp_parts.Bus)
 
-    def analog(self, role: str) -> "mp_parts.Analog":
+    def analog(self, role: str) -> Part:
         """Return an analog input."""
+        from . import mp_parts
+
         return self._part("analog", role, mp_parts.Analog)
 
-    def stream(self, role: str) -> "mp_parts.I2SStream | mp_parts.UartStream":
+    def stream(self, role: str) -> Part:
         """Return samples or pixels that come by themselves."""
+        from . import mp_parts
+
         kind_of(described(self._board, "streams", role), "streams", role, ("i2s", "uart"))
         return self._part("streams", role, mp_parts.stream)
 
-    def output(self, role: str) -> "mp_parts.Digital | mp_parts.Pwm":
+    def output(self, role: str) -> Part:
         """Return what layer 6 moves."""
+        from . import mp_parts
+
         kind_of(described(self._board, "outputs", role), "outputs", role, ("digital", "pwm"))
         return self._part("outputs", role, mp_parts.output)
 
@@ -171,6 +177,8 @@ class Port:
             return self._stdio
         if kind == "uart":
             return mp_links.Uart(self._polled, entry)
+        from . import mp_radio
+
         if kind == "tcp":
             return mp_radio.Tcp(self._polled, entry)
         return mp_radio.EspNow(self._polled, entry)

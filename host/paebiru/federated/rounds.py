@@ -13,6 +13,7 @@ from paebiru.federated.master import Master
 from paebiru.rng import Rng
 from sil import nn
 from sil import protocol as p
+from sil import protocol_hub as hub
 from sil.errors import FormatError
 from sil.link.fields import get16, get32
 from sil.payload import Payload
@@ -75,7 +76,7 @@ class Federation:
         self.is_open = True
         self.updates = {}
 
-    def needs(self, device: bytes, status: p.Status) -> int:
+    def needs(self, device: bytes, status: hub.Status) -> int:
         """Return the kind of object that a board needs now: MODEL, ORDER, or 0 for none."""
         if status.branch or status.is_safe:
             return 0
@@ -90,7 +91,7 @@ class Federation:
     def model(self) -> bytes:
         """Return the MODEL object: the first model, and this one if it is another."""
         flags = (p.SEEDED if self._drawn else 0) | (p.WHOLE if self.number else 0)
-        body = bytes(p.write_model_head(self.task, flags, max(self.number - 1, 0), self.seed))
+        body = bytes(hub.write_model_head(self.task, flags, max(self.number - 1, 0), self.seed))
         if not self._drawn:
             body += self.first
         return body + self.master.base.tobytes() if flags & p.WHOLE else body
@@ -102,7 +103,9 @@ class Federation:
         flags = (p.CHANGES if changes else 0) | (p.TRAIN if trains else 0)
         head = bytearray(p.ORDER_HEAD)
         seed = Rng(self.seed, "train", self.number, device.hex()).below(1 << 29)
-        p.write_order_head(head, self.number, seed, self.counted.get(device, 0), self.epochs, flags)
+        hub.write_order_head(
+            head, self.number, seed, self.counted.get(device, 0), self.epochs, flags
+        )
         return bytes(head) + changes
 
     # -- what boards send
