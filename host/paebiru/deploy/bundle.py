@@ -9,8 +9,10 @@ never starts half of a program.  ``/bundle.json`` lists the rest with the SHA-25
 """
 
 import json
+import os
 import tempfile
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -19,7 +21,6 @@ from typing import Any
 
 from paebiru.boards import Board
 from paebiru.deploy import sources
-from paebiru.deploy.lean import lean
 from paebiru.deploy.twin import TwinError, compile_source, is_kernel, viper_source
 from paebiru.errors import UsageError
 
@@ -86,13 +87,10 @@ def make(
     """
     drivers = tuple(sorted({str(entry["driver"]) for entry in device.get("sensors", [])}))
     files: dict[str, bytes] = {}
-    for path in sources.modules(board.runtime, drivers):
-        place = f"{LIB}/{sources.place(path)}"
-        if board.arch:
-            place = place.removesuffix(".py") + _MPY
-            files[place] = _compiled(path, board.arch, twin)
-        else:
-            files[place] = _lean(path).encode()
+    modules = sources.modules(board.runtime, drivers)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # mpy-cross is a process a file
+        made = pool.map(lambda path: _made(path, board.arch, twin), modules)
+        files.update(zip((_place(path, board.arch) for path in modules), made, strict=True))
     for name, data in sorted((recordings or {}).items()):
         files[f"/{name}"] = data
     files["/device.json"] = _json(device)
@@ -127,12 +125,16 @@ def _json(given: Mapping[str, Any]) -> bytes:
     return json.dumps(given, separators=(",", ":"), sort_keys=True).encode() + b"\n"
 
 
-def _lean(path: Path) -> str:
-    return lean(path.read_text(encoding="utf-8"), path, sources.known())
+def _place(path: Path, march: str | None) -> str:
+    name = f"{LIB}/{sources.place(path)}"
+    return name.removesuffix(".py") + _MPY if march else name
 
 
-def _compiled(path: Path, march: str, twin: bool) -> bytes:
-    source = _lean(path)
+def _made(path: Path, march: str | None, twin: bool) -> bytes:
+    """Return a module as a board is to have it."""
+    source = sources.lean_source(path)
+    if march is None:
+        return source.encode()
     try:
         if twin and is_kernel(path):
             source = viper_source(source, str(path))

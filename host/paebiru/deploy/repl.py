@@ -97,7 +97,7 @@ class Repl:
         try:
             self._line = transports.SerialTransport(self.port, timeout=_ANSWER)
         except (transports.TransportError, OSError, ValueError) as error:
-            raise UsageError(_why_closed(self.port, error)) from None
+            raise UsageError(why_closed(self.port, error)) from None
         try:
             self._enter()
         except BaseException:
@@ -237,7 +237,7 @@ def _gone(port: str, error: Exception) -> str:
     return f"the board on {port} stopped answering ({words}): check its cable, then try again"
 
 
-def _why_closed(port: str, error: Exception) -> str:
+def why_closed(port: str, error: Exception) -> str:
     """Say why a port cannot be opened."""
     if "://" in port:
         return f"nothing answers at {port}: start the board there, or give another port"

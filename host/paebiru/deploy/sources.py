@@ -40,6 +40,16 @@ def known() -> Constants:
     return constants(path for package in PACKAGES for path in sources(root(package)))
 
 
+def lean_source(path: Path) -> str:
+    """Return the source of a module without what a board need not hold."""
+    return _lean(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _lean(path: Path, written: int) -> str:
+    return lean(path.read_text(encoding="utf-8"), path, known())
+
+
 def place(path: Path) -> Path:
     """Return where a module lies below a board's /lib: sil/nn.py."""
     for package in PACKAGES:
@@ -92,7 +102,7 @@ def _path(name: str) -> Path | None:
 
 def _imported(path: Path) -> Iterator[str]:
     """Yield the modules that running the lean source of `path` imports, and names that may be."""
-    tree = ast.parse(lean(path.read_text(encoding="utf-8"), path, known()))
+    tree = ast.parse(lean_source(path))
     module = module_name(path)
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     for node in ast.walk(tree):
