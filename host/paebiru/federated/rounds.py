@@ -1,14 +1,19 @@
 """One model's federation, round by round: what boards are told, and what is made of their answers.
 
 Pure of I/O and time.  `Federation` says which object a board needs by what its STATUS told,
-takes updates, and closes the round into the next model (SPEC-node.md section 2).
+takes updates, and closes the round into the next model (SPEC-node.md section 2).  Its `state`
+holds all that the next rounds follow from, so that another process goes on to the same bits
+(`paebiru.federated.durable`).
 """
 
+from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 import numpy as np
 
+from paebiru.federated import snapshot
 from paebiru.federated.master import Master
 from paebiru.rng import Rng
 from sil import nn
@@ -18,6 +23,9 @@ from sil.errors import FormatError
 from sil.link.fields import get16, get32
 from sil.payload import Payload
 from sil.protocol import Task
+
+Done = Callable[[int], None]
+"""Is called with 0 when an update is counted for good, or with the E_ code why it is not."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,10 @@ class Update:
     """Bytes of the payload, without its head."""
 
 
+def _unheard(code: int) -> None:
+    """Take no notice: what `take` calls where nobody asks."""
+
+
 @dataclass
 class Federation:
     """One model in training by many boards.
@@ -41,6 +53,7 @@ class Federation:
         rate: server learning rate in 1/256 (see `Master`).
         epochs: that a board trains in a round.
         first: the first model's codes, a byte a weight; drawn from `seed` if not given.
+        branch: of the model (layer D), 0..15; boards of other branches are left alone.
     """
 
     task: Task
@@ -48,6 +61,7 @@ class Federation:
     rate: int = 512
     epochs: int = 1
     first: bytes = b""
+    branch: int = 0
     number: int = 0
     """The round that is open, or was last."""
     is_open: bool = False
@@ -56,9 +70,12 @@ class Federation:
     counted: dict[bytes, int] = field(default_factory=dict)
     """The last round in which an update of a device was counted."""
 
+    secret: bytes = field(default=b"", repr=False)
+    """What the open round's noise follows from, if its mean is private."""
+
     def __post_init__(self) -> None:
         self._drawn = not self.first
-        self._answered: dict[bytes, set[bytes]] = {}  # who answered, by the model it was about
+        self._about: dict[bytes, bytes] = {}  # the model that a board's last update was about
         self.first = self.first or bytes(nn.initial_codes(self.task.sizes, self.seed))
         self.master = Master(self.first, self.task.share, self.rate)
         self._payload = Payload(self.task.sizes, self.first)
@@ -72,13 +89,16 @@ class Federation:
 
     def open(self) -> None:
         """Begin the next round."""
-        self.number += 1
+        self._begin(self.number + 1)
+
+    def _begin(self, number: int) -> None:
+        self.number = number
         self.is_open = True
         self.updates = {}
 
     def needs(self, device: bytes, status: hub.Status) -> int:
         """Return the kind of object that a board needs now: MODEL, ORDER, or 0 for none."""
-        if status.branch or status.is_safe:
+        if status.branch != self.branch or status.is_safe:
             return 0
         if status.model not in (self.name, self.before):
             return p.MODEL
@@ -115,38 +135,106 @@ class Federation:
         return self.is_open and base == self.name
 
     def has(self, device: bytes, base: bytes) -> bool:
-        """Tell whether an update of this board for the model `base` was counted, in any round."""
-        return device in self._answered.get(base, ())
+        """Tell whether the update of this board for the model `base` was counted, in any round.
 
-    def take(self, device: bytes, body: bytes) -> None:
+        A board has one update at a time, so the last one counted is the only one in question.
+        """
+        if self.is_wanted(base):
+            return device in self.updates  # a round may have left the model as it was
+        return self._about.get(device) == base
+
+    def take(self, device: bytes, body: bytes, done: Done = _unheard) -> None:
         """Count an UPDATE object; once is enough, a second one of the same board changes nothing.
+
+        Raises:
+            FormatError: it is damaged, or of another round or model.
+        """
+        if not self.counts_already(device, body):
+            self.count(device, self.read(body))
+        done(0)
+
+    def counts_already(self, device: bytes, body: bytes) -> bool:
+        """Tell whether an update of this board was counted in the round that `body` names."""
+        return len(body) >= p.UPDATE_HEAD and get32(body, 0) == self.counted.get(device, 0)
+
+    def read(self, body: bytes) -> Update:
+        """Return what an UPDATE object of the open round says.
 
         Raises:
             FormatError: it is damaged, or of another round or model.
         """
         if len(body) < p.UPDATE_HEAD or get32(body, 0) != self.number or not self.is_open:
             raise FormatError(f"not an update of round {self.number}")
-        if device in self.updates:
-            return
         frame = bytearray(len(self.first))
         self._payload.decode(body[p.UPDATE_HEAD :], frame)
-        size = len(body) - p.UPDATE_HEAD
-        self.updates[device] = Update(bytes(frame), get16(body, 4), get16(body, 6), size)
+        return Update(bytes(frame), get16(body, 4), get16(body, 6), size=len(body) - p.UPDATE_HEAD)
+
+    def count(self, device: bytes, update: Update) -> None:
+        """Count an update in the open round."""
+        self.updates[device] = update
         self.counted[device] = self.number
-        self._answered.setdefault(self.name, set()).add(device)
+        self._about[device] = self.name
 
     def close(self) -> None:
-        """End the round: the mean of its updates, counted by samples, makes the next model."""
+        """End the round: the mean of its updates, counted by samples, makes the next model.
+
+        A pure function of the state and the updates: their order changes nothing.
+        """
+        self.is_open = False
         taken = [self.updates[device] for device in sorted(self.updates)]
         if taken:
-            frames = np.frombuffer(b"".join(u.frame for u in taken), dtype=np.uint8)
-            samples = np.array([u.samples for u in taken], dtype=np.int64)
-            self.master.absorb(frames.reshape(len(taken), -1), samples)
+            self.absorb(taken)
         frame = self.master.release()
         self.changes = bytes(self._out[: self._payload.encode(frame, self._out)])
         self._payload.expect(self.master.base)
         self.before = self.name
         self.name = name(self.master.base.tobytes())
+
+    def absorb(self, taken: list[Update]) -> None:
+        """Add a round's updates, at least one, to the master."""
+        frames = np.frombuffer(b"".join(u.frame for u in taken), dtype=np.uint8)
+        samples = np.array([u.samples for u in taken], dtype=np.int64)
+        self.master.absorb(frames.reshape(len(taken), -1), samples)
+
+    # -- the whole of it
+
+    def state(self) -> bytes:
+        """Return the model and all that the next rounds follow from, without open updates."""
+        return snapshot.Snapshot(
+            self.task, self.seed, self.rate, self.epochs, self._drawn, self.number,
+            self.before, self.name, self.first, self.master.base.tobytes(),
+            self.master.master.astype("<i4").tobytes(), self.changes,
+        ).pack()  # fmt: skip
+
+    @classmethod
+    def of(cls, state: bytes, branch: int = 0) -> "Federation":
+        """Return a federation that goes on from a state.
+
+        Raises:
+            FormatError: it is damaged.
+        """
+        s = snapshot.unpack(state)
+        made = cls(s.task, s.seed, s.rate, s.epochs, s.first, branch)
+        made.restore(state)
+        return made
+
+    def restore(self, state: bytes) -> None:
+        """Go on from a state of this federation, with no round open.
+
+        Raises:
+            FormatError: it is damaged, or another federation's.
+        """
+        s = snapshot.unpack(state)
+        if vars(s.task) != vars(self.task) or s.first != self.first:
+            raise FormatError("a state of another federation: it began with another model or task")
+        if name(s.base) != s.name:
+            raise FormatError("a state whose model has another name than it says")
+        self.seed, self.rate, self.epochs, self._drawn = s.seed, s.rate, s.epochs, s.drawn
+        self.number, self.before, self.name, self.changes = s.number, s.before, s.name, s.changes
+        self.master = Master(self.first, self.task.share, self.rate)
+        self.master.base = array("h", s.base)
+        self.master.master = np.frombuffer(s.master, dtype="<i4").astype(np.int64)
+        self._payload.expect(self.master.base)
         self.is_open = False
 
 
