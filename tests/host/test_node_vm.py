@@ -15,7 +15,7 @@ from sil.link.keys import DeviceKey
 from sil.protocol import Task
 from wine_lab import config, recording, world
 
-KILLS = int(os.environ.get("PAEBIRU_KILLS", "60"))
+KILLS = int(os.environ.get("PAEBIRU_KILLS", "200"))
 BOARDS = 3
 
 
@@ -85,6 +85,6 @@ def test_killed_boards_come_back_to_the_same_model(tmp_path: Path, over: str) ->
         vm_fleet.run(main(fleet))
         starts = sum(board.starts for board in fleet.boards)
         names = fleet.names()
-    assert starts >= kills + BOARDS
+    assert starts > kills
     assert fed.number >= kills // (4 * BOARDS)
     assert fed.name == undisturbed(names, fed.number)

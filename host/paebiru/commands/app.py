@@ -3,7 +3,18 @@
 import typer
 
 from paebiru import __version__
-from paebiru.commands import board, boards, deploy, doctor, enroll, flash, jsil, monitor, simulate
+from paebiru.commands import (
+    board,
+    boards,
+    deploy,
+    doctor,
+    enroll,
+    flash,
+    hub,
+    jsil,
+    monitor,
+    simulate,
+)
 
 app = typer.Typer(
     name="paebiru",
@@ -29,6 +40,7 @@ def _common(
 
 
 simulate.register(app)
+hub.register(app)
 jsil.register(app)
 enroll.register(app)
 boards.register(app)

@@ -1,0 +1,101 @@
+"""`paebiru hub`: boards learn together, by USB and network."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from paebiru.console import out, size
+from paebiru.errors import UsageError
+
+_PORT = 7353
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command()(hub)
+
+
+def hub(
+    dir: Annotated[Path, typer.Option(help="Where keys, rounds and models are kept.")] = Path(
+        "hub"
+    ),
+    listen: Annotated[
+        str, typer.Option(help="HOST:PORT for boards by network, TCP and UDP.")
+    ] = f"127.0.0.1:{_PORT}",
+    serial: Annotated[
+        list[str] | None, typer.Option(help="A serial port; may be given again.")
+    ] = None,
+    find: Annotated[bool, typer.Option(help="Serve what looks like a board on USB.")] = True,
+    dataset: Annotated[
+        str, typer.Option(help="What is learned: digits, vowel, air, wine or watch.")
+    ] = "digits",
+    hidden: Annotated[str, typer.Option(help="Hidden units, as 32 or 64,32.")] = "32",
+    share: Annotated[float, typer.Option(help="Share of the weights sent a round.")] = 0.05,
+    epochs: Annotated[int, typer.Option(help="Epochs a board trains a round.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the first model and the boards' training.")] = 0,
+    rounds: Annotated[int, typer.Option(help="How many rounds.")] = 60,
+    boards: Annotated[int, typer.Option(help="Boards without which no round begins.")] = 1,
+    fraction: Annotated[float, typer.Option(help="Share of the boards a round wants.")] = 1.0,
+    over: Annotated[float, typer.Option(help="Share asked beyond, for those that fail.")] = 0.0,
+    deadline: Annotated[float, typer.Option(help="Seconds a round waits for its boards.")] = 120.0,
+    least: Annotated[int, typer.Option(help="Updates without which it waits on.")] = 1,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Serve boards and hold rounds with them, until all are done or Ctrl-C.
+
+    Boards come in with a key of their own (paebiru enroll).  Beyond this machine: --listen
+    0.0.0.0:7353.
+    """
+    from paebiru import accel
+    from paebiru.commands.simulate import _units
+    from paebiru.hub.policy import Policy
+    from paebiru.hub.run import Options, serve
+    from paebiru.hub.tell import Telling
+
+    accel.install()
+    host, port = _address(listen)
+    policy = Policy(rounds, boards, fraction, over, deadline, least)
+    options = Options(
+        dir, dataset, _units(hidden), share, epochs, seed, host, port, tuple(serial or ()), find,
+        policy, json,
+    )  # fmt: skip
+    tell = Telling(sys.stdout if json else None)
+    if not json:
+        tell.listen(_show)
+    asyncio.run(serve(options, tell))
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise UsageError(f"--listen {text}: give HOST:PORT, as 127.0.0.1:{_PORT}")
+    return host.strip("[]"), int(port)
+
+
+def _show(said: dict[str, Any]) -> None:
+    """Print what a person wants to see: a line a round, and who comes and goes."""
+    event = said["event"]
+    if event == "listening":
+        out.print(f"listening on {said['host']}:{said['port']}; {said['weights']} weights")
+    elif event == "round":
+        told = f"round {said['round']:>4}  {said['updates']}/{said['asked']} boards"
+        if "accuracy" in said:
+            told += f"  {100 * said['accuracy']:.2f} %"
+        up, down = size(said["bytes_up"]), size(said["bytes_down"])
+        missing = f"  without {', '.join(said['missing'])}" if said["missing"] else ""
+        out.print(f"{told}  {up} up, {down} down{missing}")
+    elif event == "waiting":
+        out.print(f"round {said['round']}: {said['updates']} updates at the deadline; waiting on")
+    elif event in ("up", "down", "revoked"):
+        out.print(f"{said['device']} {event}")
+    elif event == "text":
+        out.print(f"{said['device']}: {said['text']}", markup=False)
+    elif event == "health" and said["reasons"]:
+        out.print(f"{said['device']}: {'; '.join(said['reasons'])}", markup=False)
+    elif event == "port":
+        out.print(f"{said['path']}: {said['problem']}", markup=False)
+    elif event == "stopped":
+        out.print(f"{said['file']}  sha256 {said['model']}", soft_wrap=True)

@@ -1,0 +1,112 @@
+"""A hub from its options to its end: one asyncio process."""
+
+import asyncio
+import signal
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from paebiru import datasets, files, models
+from paebiru.errors import UsageError
+from paebiru.federated import evaluate
+from paebiru.federated.master import RATE_ONE
+from paebiru.federated.rounds import Federation
+from paebiru.hub.lines import Lines
+from paebiru.hub.policy import Policy
+from paebiru.hub.service import Hub, Measure
+from paebiru.hub.tell import Telling
+from paebiru.keys import KeyStore
+from sil import update
+from sil.protocol import Task
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a hub is started with."""
+
+    folder: Path
+    dataset: str = "digits"
+    """Names inputs and classes; its test part measures every round."""
+    hidden: tuple[int, ...] = (32,)
+    share: float = 0.05
+    epochs: int = 1
+    seed: int = 0
+    host: str = "127.0.0.1"
+    port: int = 7353
+    serial: tuple[str, ...] = ()
+    finds: bool = False
+    policy: Policy = field(default_factory=Policy)
+    json: bool = False
+
+
+def federation(options: Options) -> tuple[Federation, Measure]:
+    """Return what the boards are to learn, and how a round is measured.
+
+    Raises:
+        UsageError: the data set is unknown, or the share none.
+    """
+    if not 0 < options.share <= 1:
+        raise UsageError(
+            f"--share {options.share:g} is no share of the weights: give more than 0, at most 1"
+        )
+    data = datasets.load(options.dataset)
+    split = data.split(options.seed)
+    sizes = (split.train_x.shape[1], *options.hidden, len(data.classes))
+    share = max(1, round(options.share * update.SHARE_ONE))
+    rate = (2 if share <= update.SPARSE else 1) * RATE_ONE
+    task = Task(sizes, split.signed, share)
+    made = Federation(task, seed=options.seed, rate=rate, epochs=options.epochs)
+    test_x, test_y = split.test_x.view("uint8"), split.test_y
+
+    def measure(federation: Federation) -> dict[str, float]:
+        codes = federation.master.codes()
+        accuracy = evaluate.accuracy(sizes, codes, test_x, test_y, split.signed)
+        return {"accuracy": round(accuracy, 4)}
+
+    return made, measure
+
+
+async def serve(options: Options, tell: Telling) -> Federation:
+    """Run a hub until its rounds are done, or it is told to stop.
+
+    Raises:
+        UsageError: an option cannot be, or the port is taken.
+    """
+    made, measure = federation(options)
+    folder = files.folder(options.folder)
+    with closing(KeyStore(folder / "keys.sqlite")) as keys:
+        hub = Hub(keys, made, options.policy.check(), tell, measure)
+        lines = Lines(hub)
+        try:
+            port = await lines.listen(options.host, options.port)
+        except OSError as error:
+            raise UsageError(
+                f"cannot listen on {options.host}:{options.port}: {error.strerror};"
+                " is another hub running? --listen HOST:PORT takes another port"
+            ) from None
+        tell("listening", host=options.host, port=port, weights=len(made.first))
+        rounds = asyncio.create_task(hub.hold())
+        helpers = [
+            asyncio.create_task(hub.watch()),
+            asyncio.create_task(lines.watch(list(options.serial), options.finds)),
+        ]
+        _stop_on_signals(rounds)
+        try:
+            with suppress(asyncio.CancelledError):
+                await rounds
+        finally:
+            for task in helpers:
+                task.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+            await lines.close()
+    model = models.stream(made.master.codes(), made.task.sizes)
+    files.write(folder / "model.jsil", model)
+    tell("stopped", round=made.number, model=models.sha256(model), file=str(folder / "model.jsil"))
+    return made
+
+
+def _stop_on_signals(task: asyncio.Task[None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError, RuntimeError):  # not on Windows, not in a thread
+            loop.add_signal_handler(number, task.cancel)

@@ -1,0 +1,250 @@
+"""The hub's mind: who may come in, what boards need, round after round until it is told to stop."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+from paebiru.coordinator import Coordinator
+from paebiru.device import Answer, Batch, Device
+from paebiru.door import Door
+from paebiru.federated.rounds import Federation
+from paebiru.hub.policy import Policy
+from paebiru.hub.tell import Telling
+from paebiru.keys import KeyStore
+from sil import protocol as p
+from sil import protocol_hub as said
+
+_LOOK = 2.0  # s between two looks at keys that were taken away
+_FAREWELL = 30.0  # s for boards to take the last model
+
+Measure = Callable[[Federation], dict[str, Any]]
+
+
+@dataclass
+class Known:
+    """What the hub knows of a board, whether it is there or not."""
+
+    device: str
+    line: str = ""
+    is_up: bool = False
+    since: float = 0.0
+    """Of being up or gone, unix time."""
+    phase: str = ""
+    round: int = 0
+    samples: int = 0
+    state: str = ""
+    """The newest 16 bytes, hex."""
+    health: dict[str, Any] = field(default_factory=dict)
+    up: int = 0
+    down: int = 0
+    """Bytes on its lines since the hub started."""
+
+
+class Hub(Coordinator):
+    """Boards, a federation, and the rounds between them.
+
+    Args:
+        keys: who may come in.
+        federation: what they learn.
+        policy: how rounds are held.
+        tell: is told of everything.
+        measure: what a closed round is to be told with (accuracy, …).
+    """
+
+    def __init__(
+        self,
+        keys: KeyStore,
+        federation: Federation,
+        policy: Policy,
+        tell: Telling,
+        measure: Measure = lambda federation: {},
+    ) -> None:
+        super().__init__(keys.find, federation, self._heard)
+        self.policy = policy
+        self.tell = tell
+        self.door = Door(keys)
+        self.known: dict[bytes, Known] = {}
+        self.is_paused = False
+        self.summaries: list[dict[str, Any]] = []
+        self._measure = measure
+        self._chosen: frozenset[bytes] = frozenset()
+        self._changed = asyncio.Event()
+
+    # -- who comes in
+
+    def greet(self, device: Device) -> None:
+        """Answer a caller by its key."""
+        self.door.answer(device.session, device.address, time.monotonic())
+
+    def on_up(self, device: Device) -> None:
+        """A board has proved itself; an older line of it is hung up on."""
+        self.door.entered(device.session, device.address)
+        older = self.devices.get(device.name)
+        super().on_up(device)
+        if older is not None and older is not device:
+            older.hang_up()
+        known = self.known.setdefault(device.name, Known(device.name.hex()))
+        known.line, known.is_up, known.since = device.address, True, time.time()
+
+    def on_down(self, device: Device) -> None:
+        """A board is gone, unless it came back by another line already."""
+        if self.devices.get(device.name) is device:
+            known = self.known[device.name]
+            known.is_up, known.since = False, time.time()
+        super().on_down(device)
+
+    async def watch(self) -> None:
+        """Hang up on boards whose key is taken away, for ever."""
+        while True:
+            await asyncio.sleep(_LOOK)
+            for device in list(self.devices.values()):
+                if not self.door.still_open(device.session):
+                    self.tell("revoked", device=device.name.hex())
+                    device.wake()
+
+    # -- what boards say
+
+    def on_status(self, device: Device, status: said.Status) -> None:
+        """A board says where it stands."""
+        known = self.known[device.name]
+        known.phase, known.round = p.PHASES[status.phase], status.round
+        known.samples = status.samples
+        super().on_status(device, status)
+        self._changed.set()
+
+    def on_states(self, device: Device, batch: Batch) -> None:
+        """States have come."""
+        self.known[device.name].state = batch.states[-1].hex()
+        super().on_states(device, batch)
+
+    def on_health(self, device: Device, health: said.Health) -> None:
+        """A board says how it is."""
+        text = health.text.decode(errors="replace")
+        figures = {key: value for key, value in vars(health).items() if key != "text"}
+        self.known[device.name].health = {**figures, "reasons": text.splitlines()}
+        super().on_health(device, health)
+
+    def _heard(self, word: str, device: Device, about: object) -> None:
+        if word == "update":
+            self._changed.set()
+        words = _words(word, about)
+        if words is not None:
+            self.tell(word, device=device.name.hex(), **words)
+
+    # -- rounds
+
+    def seen(self, device: bytes, status: said.Status) -> said.Status:
+        """Let a board that was not chosen look like one without samples: it is not to train."""
+        if device in self._chosen:
+            return status
+        idle = copy(status)
+        idle.samples = 0
+        return idle
+
+    def able(self) -> list[bytes]:
+        """Return the boards that are there and have something to learn from, in order."""
+        return sorted(
+            name
+            for name, device in self.devices.items()
+            if device.status and not device.status.is_safe and self.known[name].samples
+        )
+
+    async def hold(self) -> None:
+        """Hold the policy's rounds, then let the boards have the last model."""
+        assert self.federation is not None
+        while self.federation.number < self.policy.rounds or self.federation.is_open:
+            if not self.federation.is_open:
+                await self._until(
+                    lambda: not self.is_paused and len(self.able()) >= self.policy.boards
+                )
+                there = self.able()
+                number = self.federation.number + 1
+                self._chosen = self.policy.chosen(there, number, self.federation.seed)
+                self.open()
+                self.tell("open", round=number, boards=len(there), asked=len(self._chosen))
+            await self._collect()
+            self._close()
+        await self._farewell()
+
+    async def _collect(self) -> None:
+        """Wait for the updates wanted, or the deadline."""
+        federation = self.federation
+        assert federation is not None
+        want = max(min(self.policy.wanted(len(self._chosen)), len(self._chosen)), 1)
+        while True:
+            done = await self._until(lambda: len(federation.updates) >= want, self.policy.deadline)
+            if done or len(federation.updates) >= self.policy.least:
+                return
+            self.tell("waiting", round=federation.number, updates=len(federation.updates))
+
+    def _close(self) -> None:
+        federation = self.federation
+        assert federation is not None
+        begun = time.perf_counter()
+        updates = dict(federation.updates)
+        self.close()
+        summary = {
+            "round": federation.number,
+            "updates": len(updates),
+            "asked": len(self._chosen),
+            "missing": sorted(name.hex() for name in self._chosen - updates.keys()),
+            "bytes_up": sum(update.size for update in updates.values()),
+            "bytes_down": len(federation.changes) * len(self.devices),
+            "model": federation.name.hex(),
+            "close_ms": round(1000 * (time.perf_counter() - begun), 1),
+            **self._measure(federation),
+        }
+        self.summaries.append(summary)
+        self.tell("round", **summary)
+
+    async def _farewell(self) -> None:
+        """Give the boards that are there the time to take the last model."""
+        federation = self.federation
+        assert federation is not None
+        await self._until(
+            lambda: all(
+                device.status is not None and device.status.model == federation.name
+                for device in self.devices.values()
+            ),
+            _FAREWELL,
+        )
+        self.tell("finished", round=federation.number, model=federation.name.hex())
+
+    async def _until(self, done: Callable[[], bool], limit: float | None = None) -> bool:
+        """Wait until `done()`; False when `limit` seconds pass before."""
+        end = None if limit is None else time.monotonic() + limit
+        while not done():
+            left = 1.0 if end is None else end - time.monotonic()
+            if left <= 0:
+                return False
+            self._changed.clear()
+            alarm = asyncio.get_running_loop().call_later(min(left, 1.0), self._changed.set)
+            await self._changed.wait()
+            alarm.cancel()
+        return True
+
+
+def _words(word: str, about: object) -> dict[str, Any] | None:
+    """Return what is told of a board's word; None for what is only passed on."""
+    if isinstance(about, said.Status):
+        return {
+            "phase": p.PHASES[about.phase], "round": about.round, "samples": about.samples,
+            "generation": about.generation, "model": about.model.hex(),
+        }  # fmt: skip
+    if isinstance(about, Batch):
+        return {"states": len(about.states), "last": about.states[-1].hex(), "lost": about.lost}
+    if isinstance(about, Answer):
+        return {"class": about.found, "rho": about.rho, "critical": about.critical}
+    if isinstance(about, said.Health):
+        reasons = about.text.decode(errors="replace").splitlines()
+        return {"free": about.free, "boots": about.boots, "reasons": reasons}
+    if word == "text":
+        return {"text": str(about)}
+    if word == "refused":
+        return {"why": about if isinstance(about, int) else str(about)}
+    if word == "down":
+        return {"code": about}
+    return {} if word in ("up", "update") else None

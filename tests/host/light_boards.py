@@ -1,0 +1,76 @@
+"""Boards as plain MicroPython processes: the firmware's files in a folder, the line over TCP.
+
+Each is the real VM with the real port; unlike a `VirtualBoard` it has no flash of its own and
+no serial line, so that dozens of them fit onto a small machine.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from paebiru import boards
+from paebiru.deploy import onto, settings
+from paebiru.keys import KeyStore
+from sil.link.keys import DeviceKey
+
+VM = shutil.which("micropython", path=str(Path(sys.executable).parent))
+HEAP = "1M"
+
+
+class LightBoard:
+    """One process; `start` begins a life, `kill` ends it."""
+
+    def __init__(self, folder: Path, device: bytes) -> None:
+        self.folder = folder
+        self.device = device
+        self.starts = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Put the power on."""
+        self.starts += 1
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(VM), "-X", f"heapsize={HEAP}", "main.py"],
+                cwd=self.folder,
+                env={**os.environ, "MICROPYPATH": "lib:.frozen"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self) -> None:
+        """Cut the power."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def is_running(self) -> bool:
+        """Tell whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def log(self) -> str:
+        """Return what it printed."""
+        return (self.folder / "log").read_text(errors="replace")
+
+
+def make(
+    folder: Path, number: int, given: dict[str, Any], files: dict[str, bytes], keys: KeyStore
+) -> LightBoard:
+    """Make a board's folder and give it a key."""
+    bundle = onto.prepare(boards.load("vm"), settings.parse(given), files)
+    for name, data in bundle.files.items():
+        path = folder / name.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    device = b"light%03d" % number
+    key = DeviceKey(device * 4, 1)
+    keys.enroll(device, key)
+    (folder / "paebiru.id").write_bytes(device)
+    (folder / "paebiru.key").write_bytes(key.pack())
+    return LightBoard(folder, device)
