@@ -76,6 +76,15 @@ def fleet() -> str:
     return table(("boards", "processes", "one round"), body)
 
 
+def mcu() -> str:
+    """Return instructions on emulated 32-bit microcontrollers."""
+    body = [
+        (f"{r['board']}: {r['task']}", f"{r['viper']:,}", f"{r['bytecode']:,}", f"{r['ratio']:.0f}")
+        for r in rows("mcu")
+    ]
+    return table(("instructions", "viper", "bytecode", "ratio"), body)
+
+
 TABLES = {"learning": learning, "streams": streams, "rules": rules, "fleet": fleet}
 
 
