@@ -95,7 +95,13 @@ class PrivateSum:
 
     def total(self, updates: Int64, source: Source) -> Int64:
         """Return the noisy sum of updates [..., boards, weights], Q14; boards may be 0."""
-        exact = clip_updates(updates, self.clip).sum(axis=-2)
+        return self.noised(clip_updates(updates, self.clip).sum(axis=-2), source)
+
+    def noised(self, exact: Int64, source: Source) -> Int64:
+        """Return a sum, Q14, of updates that were clipped already, with noise.
+
+        For masked sums, whose parts the boards clip: it holds as far as they do.
+        """
         noise = discrete_gaussian(self.noise, exact.size, source)
         return np.asarray(exact + noise.reshape(exact.shape), dtype=np.int64)
 
@@ -104,8 +110,12 @@ class PrivateSum:
 
         A round without a single update has one as well: its absence would tell.
         """
+        return self.divided(self.total(updates, source))
+
+    def divided(self, total: Int64) -> Int64:
+        """Return a noisy sum over the denominator, half rounded up."""
         n = self.denominator
-        return (2 * self.total(updates, source) + n) // (2 * n)
+        return (2 * total + n) // (2 * n)
 
 
 def require_private_rule(rule: str) -> None:
