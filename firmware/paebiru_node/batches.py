@@ -6,6 +6,7 @@ from sil.jsil_head import XOR_ROTATE
 from sil.jsil_write import Encoder
 from sil.link.fields import put16, put32
 
+from .coding import model
 from .kinds import Uplink
 
 _STATE = const(16)
@@ -23,7 +24,7 @@ class Batches:
     def __init__(self, size: int, period: int) -> None:
         self.size = size
         self.period = period
-        self._encoder = Encoder(_STATE, XOR_ROTATE, size)
+        self._encoder = Encoder(_STATE, XOR_ROTATE, size, model=model())
         self._count = 0
         self._body = bytearray(p.BATCH_HEAD + _STATE * size + _ROOM)
         self._gap = 0  # states lost since the last batch that was posted

@@ -14,6 +14,7 @@ from sil.link.fields import get32
 from sil.link.offer import Offer, Source
 
 from . import body
+from .coding import model
 from .kinds import Any, Buffer, Readable, Samples
 from .slots import GOLD, Found, Slots
 
@@ -91,7 +92,9 @@ class Learning:
         self.forget()  # its memory is needed for the next one
         self.update = bytearray(0)
         self.first = body.first(task, seed, source)
-        self.learner = Learner(task.sizes, task.signed, self.first, task.share, task.lb, task.lrs)
+        self.learner = Learner(
+            task.sizes, task.signed, self.first, task.share, task.lb, task.lrs, model()
+        )
         self.task = task
         self.update = bytearray(self.learner.limit)
         self.update_end = 0

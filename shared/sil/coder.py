@@ -51,10 +51,21 @@ def segments(size: int, group: int, rows: "tuple[int, ...]") -> "list[int]":
     return [_LOOSE, 1, _UNKNOWN]
 
 
+class Model:
+    """What a coder learns, `MODEL_BYTES`, and the kernel's words."""
+
+    def __init__(self) -> None:
+        self.prob = array("H", bytes(2 * SLOTS))
+        self.count = bytearray(SLOTS)
+        self.st = array("i", bytes(4 * (_WEIGHT + len(coder_tables.weights()))))
+
+
 class Coder:
     """Codes blocks of `group` frames of `size` bytes; the model learns from one to the next.
 
     `symbols` is a buffer of size * group elements to work in, from who has one to spare.
+    `model` may be shared by coders that are `reset` before each block, and never at work at
+    the same time.
 
     Raises:
         RangeError: see `segments`.
@@ -62,7 +73,7 @@ class Coder:
 
     def __init__(
         self, size: int, group: int = 1, rows: "tuple[int, ...]" = (),
-        symbols: "Ints | bytearray | None" = None,
+        symbols: "Ints | bytearray | None" = None, model: "Model | None" = None,
     ) -> None:  # fmt: skip
         parts = segments(size, group, rows)
         self._segments = array("H", parts)
@@ -71,11 +82,12 @@ class Coder:
         self._symbols = bytearray(size * group) if symbols is None else symbols
         self._table = coder_tables.table(parts[2] == _BY_COLUMN)
         self._weights = coder_tables.weights()
-        self._prob = array("H", bytes(2 * SLOTS))
-        self._count = bytearray(SLOTS)
-        self._st = array("i", bytes(4 * (_WEIGHT + len(self._weights))))
-        self._st[5] = len(parts) // 3
-        self._st[6] = wide
+        model = model or Model()
+        self._prob = model.prob
+        self._count = model.count
+        self._st = model.st
+        self._parts = len(parts) // 3
+        self._wide = wide
         self._nothing = bytearray(1)
         self.reset()
 
@@ -134,6 +146,8 @@ class Coder:
         st[2] = 0
         st[3] = _SPAN
         st[4] = n
+        st[5] = self._parts
+        st[6] = self._wide
         st[7] = before
         st[8] = delta
         st[9] = 1 if side is not None else 0

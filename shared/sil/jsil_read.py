@@ -1,6 +1,6 @@
 """Reading a JSIL stream: bytes in and frames out, in pieces of any size, in fixed memory."""
 
-from .coder import Coder
+from .coder import Coder, Model
 from .compat import Buf, const
 from .errors import FormatError, RangeError
 from .guarded import Reader
@@ -41,17 +41,26 @@ class Decoder:
         size, group: the most that a stream may say; memory is (3 group + 1) * size bytes, and a
             `Coder` for what it does say.
         rows: units of a network's layers, for streams that agree on them (see Head).
+        model: of the coder, for streams whose blocks all stand alone, where others have one that
+            is at rest meanwhile.
 
     Raises:
         RangeError: `size` or `group` is not positive.
     """
 
-    def __init__(self, size: int, group: int = 1, rows: "tuple[int, ...]" = ()) -> None:
+    def __init__(
+        self,
+        size: int,
+        group: int = 1,
+        rows: "tuple[int, ...]" = (),
+        model: "Model | None" = None,
+    ) -> None:
         if size < 1 or group < 1:
             raise RangeError("a frame has at least one byte, a block at least one frame")
         self._limit = size
         self._limit_group = group
         self._rows = rows
+        self._model = model
         self._in = bytearray(size * group + _ROOM)
         self._raw = bytearray(size * (group + 1))
         self._coder: "Coder | None" = None
@@ -165,7 +174,7 @@ class Decoder:
         shape = (head.size, head.group, head.rows)
         if head.mode > XOR and self._shape != shape:
             try:
-                self._coder = Coder(head.size, head.group, head.rows)
+                self._coder = Coder(head.size, head.group, head.rows, None, self._model)
             except RangeError as error:
                 raise FormatError("a head that fits no frame: %s" % error)
             self._shape = shape

@@ -1,6 +1,6 @@
 """Writing a JSIL stream: frames in and bytes out, in pieces of any size, in fixed memory."""
 
-from .coder import Coder
+from .coder import Coder, Model
 from .compat import Buf, const
 from .errors import RangeError
 from .guarded import length, put
@@ -38,6 +38,8 @@ class Encoder:
         rows: units of a network's layers, if the frames are its weights (see coder.segments).
         agreed: the reader knows `rows` and what is expected (see Head).
         resume: continue a stream of the same parameters, cut to whole blocks: writes no head.
+        model: of the coder, for streams whose blocks all stand alone, where others have one that
+            is at rest meanwhile; of no use to ADAPTIVE.
 
     Memory: (3 group + 1) * size bytes and a `Coder`; ADAPTIVE takes another Coder and block
     at the second block.
@@ -49,12 +51,13 @@ class Encoder:
     def __init__(
         self, size: int, mode: int = ADAPTIVE, group: int = 1, interval: int = 0,
         rows: "tuple[int, ...]" = (), agreed: bool = False, resume: bool = False,
+        model: "Model | None" = None,
     ) -> None:  # fmt: skip
         self.head = Head(mode, size, group, interval, rows, agreed)
         self._block = size * group
         self._raw = bytearray(size + self._block)
         self._fill = 0
-        self._coder = Coder(size, group, rows) if mode >= ROTATE else None
+        self._coder = Coder(size, group, rows, None, model) if mode >= ROTATE else None
         self._spare: "Coder | None" = None
         self._trial = bytearray(0)
         self._check = Check()

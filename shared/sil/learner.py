@@ -11,6 +11,7 @@ the trainer's steps the coder works where the trainer does.
 from array import array
 
 from . import tables, update
+from .coder import Model
 from .compat import Buf, Ints
 from .kernels import codes as _codes
 from .kernels import sparse as _sparse
@@ -27,6 +28,7 @@ class Learner:
         first: the model that training began with, as codes; all ends know it.
         share: of the weights reported a round, in parts of 10000.
         lb, lrs: batch size 2**lb and learning rate 2**-lrs (see `Trainer`).
+        model: of the coder, where others have one that is at rest meanwhile.
 
     `codes` is the model to infer with: the received one, and while training goes on the one
     in training.
@@ -40,6 +42,7 @@ class Learner:
         share: int,
         lb: int = 3,
         lrs: int = 3,
+        model: "Model | None" = None,
     ):
         self.trainer = Trainer(sizes, signed, lb, lrs)
         self.trainer.load(first)
@@ -50,7 +53,7 @@ class Learner:
         self.codes = self._frame = self.trainer.codes  # frames pass through it
         self._left = 0  # epochs to go
         self._seed = 0
-        self._payload = Payload(sizes, first, self.trainer.scratch)
+        self._payload = Payload(sizes, first, self.trainer.scratch, model)
         self.restore()
 
     def receive(self, payload: Buf) -> None:

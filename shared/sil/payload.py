@@ -5,7 +5,7 @@ copies, since they work on pieces of streams of any length; here the frame and t
 lie in memory as a whole, and one coder serves both ways.
 """
 
-from .coder import Coder
+from .coder import Coder, Model
 from .compat import Buf, Ints, const
 from .errors import FormatError, RangeError
 from .guarded import Reader, length, put
@@ -27,17 +27,22 @@ class Payload:
         sizes: units of each layer, the input first.
         first: the model that training began with, as codes; all ends know it.
         scratch: n elements to work in.
+        model: of the coder, where others have one that is at rest meanwhile.
     """
 
     def __init__(
-        self, sizes: "tuple[int, ...]", first: Buf, scratch: "Ints | bytearray | None" = None
+        self,
+        sizes: "tuple[int, ...]",
+        first: Buf,
+        scratch: "Ints | bytearray | None" = None,
+        model: "Model | None" = None,
     ):
         self._expectation = Expectation(sizes, first)
         self._weights = len(self._expectation.side)
         head = Head(ADAPTIVE, self._weights, rows=sizes, agreed=True)
         self._head = head.encode()  # every payload begins alike
         self._seed = head.seed()
-        self._coder = Coder(self._weights, 1, sizes, scratch)
+        self._coder = Coder(self._weights, 1, sizes, scratch, model)
         self._number = Reader()
         self._check = Check()
 

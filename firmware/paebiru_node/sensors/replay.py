@@ -6,7 +6,8 @@ With `inputs`, a frame is that many bytes for a network (uint8 Q8, or int8 Q5 if
 then the class of it if `labelled`.  Without, it is a state of 16 bytes, of which this
 sensor's layer is the byte.
 
-The file is read in pieces through the core's decoder, in memory that its head asks for.
+The file is read in pieces through the core's decoder, in memory that its head asks for: least
+in mode ROTATE, whose blocks stand alone, since the board's one model then serves here too.
 Behind the last frame comes the first again; a tail that was torn off is left out.
 """
 
@@ -15,10 +16,11 @@ from array import array
 from sil.compat import About, const
 from sil.errors import SilError
 from sil.guarded import Reader
-from sil.jsil_head import MAGIC, Head
+from sil.jsil_head import MAGIC, ROTATE, Head
 from sil.jsil_parse import parse
 from sil.jsil_read import Decoder
 
+from ..coding import model
 from ..errors import SensorError
 from . import scale
 from .base import Sensor, flag, number
@@ -87,7 +89,8 @@ class Driver(Sensor):
         if head.agreed:
             raise SensorError("%s needs a model to be read: pack it anew" % self.where)
         try:
-            return Decoder(head.size, head.group, head.rows)
+            alone = head.mode == ROTATE  # no block needs what the one before left in the model
+            return Decoder(head.size, head.group, head.rows, model() if alone else None)
         except MemoryError:
             raise SensorError(
                 "%s needs %d bytes for a block: pack it with a smaller group"
