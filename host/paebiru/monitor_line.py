@@ -86,7 +86,8 @@ async def open_line(where: str) -> Transport:
 
 async def _serve(where: str, desk: Desk) -> None:
     async def accept(line: tcp.TcpTransport) -> None:
-        await converse(line, Device(desk))
+        with suppress(asyncio.CancelledError):  # the end of the task: streams would complain of it
+            await converse(line, Device(desk))
 
     try:
         server = await tcp.serve(*address(where), accept)

@@ -1,17 +1,20 @@
 """`paebiru deploy`: the real mpremote, the real firmware, a virtual board; a folder as a drive."""
 
+import json
 import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import serial
 
 from deployed import FILE, HEAP, bundle, paebiru, recording, settings
 from paebiru import boards
+from paebiru.commands.deploy import deploy
 from paebiru.deploy import settings as given
-from paebiru.deploy.bundle import LIST, listed
+from paebiru.deploy.bundle import LIST, Bundle, listed
 from paebiru.deploy.copy import copy
 from paebiru.deploy.drive import onto_drive
 from paebiru.deploy.onto import prepare
@@ -61,7 +64,8 @@ def test_only_what_differs_is_sent(tmp_path: Path, tcp: str) -> None:
         assert (again.sent, again.removed, again.size) == ((), (), 0)
         assert again.unchanged == len(everything)
 
-        changed = copy(board.port, bundle(name="another"))
+        other = made.configured(json.loads(made.files["/device.json"]) | {"name": "another"})
+        changed = copy(board.port, other)
         assert changed.sent == ("/device.json",)
         if tcp == "tcp":
             return
@@ -75,7 +79,7 @@ def test_only_what_differs_is_sent(tmp_path: Path, tcp: str) -> None:
             "open('/lib/others/a.py','w').close()"
         )
         mpremote(board, "exec", damage)
-        repaired = copy(board.port, bundle(name="another"))
+        repaired = copy(board.port, other)
         assert sorted(repaired.sent) == ["/lib/sil/crc.mpy", NN]
         assert repaired.removed == ("/lib/sil/gone/x.py", "/lib/sil/old.mpy")
         there = files_of(board)
@@ -83,8 +87,9 @@ def test_only_what_differs_is_sent(tmp_path: Path, tcp: str) -> None:
         assert "gone" not in mpremote(board, "fs", "ls", ":/lib/sil")
 
         # A recording that is no longer wanted goes; the owner's files do not.
-        without = prepare(boards.load("vm"), given.parse({"name": "another"}))
-        assert f"/{FILE}" in copy(board.port, without).removed
+        files = {path: data for path, data in other.files.items() if path != f"/{FILE}"}
+        without = Bundle(other.board, files).configured({"version": 1})
+        assert copy(board.port, without).removed == (f"/{FILE}",)
         assert files_of(board) == {*without.files, "/mine.txt", "/lib/others/a.py"}
         said = mpremote(board, "fs", "sha256sum", ":/device.json")
         assert without.hashes["/device.json"] in said
@@ -342,13 +347,20 @@ def test_the_command(board: VirtualBoard, tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(f"recordings = ['{FILE}']\n" + text)
     assert ": 0 files sent" in paebiru(*words)
 
-    for wrong, message in (
-        (("--board", "vm"), "give --port (MicroPython) or --drive"),
-        (("--board", "qtpy_esp32s3", "--port", "x"), "runs CircuitPython: give --drive"),
-        (("--board", "vm", "--drive", "."), "runs MicroPython, which has no drive"),
-        (("--board", "none", "--port", "x"), "no board is called 'none'"),
-    ):
-        said = paebiru("deploy", *wrong, code=2)
-        assert message in said
-        assert said.startswith("paebiru: ")
-        assert said.count("\n") == 1
+    said = paebiru("deploy", "--board", "vm", code=2)
+    assert said.startswith("paebiru: give --port (MicroPython) or --drive")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("board", "way", "message"),
+    [
+        ("qtpy_esp32s3", {"port": "x"}, "runs CircuitPython: give --drive"),
+        ("vm", {"drive": Path()}, "runs MicroPython, which has no drive"),
+        ("vm", {"port": "x", "drive": Path()}, "one of them"),
+        ("none", {"port": "x"}, "no board is called 'none'"),
+    ],
+)
+def test_the_way_has_to_fit_the_board(board: str, way: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        deploy(board, **way)

@@ -54,6 +54,10 @@ class Bundle:
         files = {path: data for path, data in self.files.items() if not path.startswith(OURS)}
         return _listed(Bundle(self.board, files))
 
+    def configured(self, device: Mapping[str, Any]) -> "Bundle":
+        """Return this bundle with another device.json, for a board with the same sensors."""
+        return _listed(Bundle(self.board, {**self.files, "/device.json": _json(device)}))
+
     @property
     def format(self) -> tuple[int, int, int] | None:
         """Version, sub-version and machine code of compiled modules; None without any.
@@ -88,8 +92,9 @@ def make(
     drivers = tuple(sorted({str(entry["driver"]) for entry in device.get("sensors", [])}))
     files: dict[str, bytes] = {}
     modules = sources.modules(board.runtime, drivers)
+    texts = sources.program(board.runtime, modules)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # mpy-cross is a process a file
-        made = pool.map(lambda path: _made(path, board.arch, twin), modules)
+        made = pool.map(lambda path: _made(texts[path], path, board.arch, twin), modules)
         files.update(zip((_place(path, board.arch) for path in modules), made, strict=True))
     for name, data in sorted((recordings or {}).items()):
         files[f"/{name}"] = data
@@ -130,9 +135,8 @@ def _place(path: Path, march: str | None) -> str:
     return name.removesuffix(".py") + _MPY if march else name
 
 
-def _made(path: Path, march: str | None, twin: bool) -> bytes:
+def _made(source: str, path: Path, march: str | None, twin: bool) -> bytes:
     """Return a module as a board is to have it."""
-    source = sources.lean_source(path)
     if march is None:
         return source.encode()
     try:
