@@ -19,7 +19,7 @@ WASM := tests/interp/wasm/node_modules/.package-lock.json
 AIR := build/data/air.csv.gz
 STUBS := build/stubs/.stamp
 
-.PHONY: help setup demo test test-mcu bench-mcu test-py lint format bench bench-link bench-memory vectors fuzz nightly clean distclean
+.PHONY: help setup demo test test-mcu bench-mcu test-py lint format bench bench-link bench-memory bench-privacy vectors fuzz nightly clean distclean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,9 @@ bench-link: setup ## the link's goodput alone
 
 bench-memory: setup ## what the core takes of a board's heap, alone
 	$(PY) tests/bench/bench_memory.py
+
+bench-privacy: setup ## accuracy at several epsilons, alone
+	$(PY) tests/bench/bench_privacy.py
 
 vectors: $(DEV) $(PROJECT) ## rewrite the golden bytes; read the diff
 	@set -e; for script in $(sort $(wildcard tests/vectors/make_*.py)); do $(PY) $$script; done
