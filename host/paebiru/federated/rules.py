@@ -1,21 +1,30 @@
-"""Aggregation rules: pure functions of a round's updates or models (SPEC.md section 5.2).
+"""Averages of a round's updates or models, and codes to integers and back (SPEC.md section 5.2).
 
 Shapes are [clients, weights]: codes, or decoded int64 in Q14.  Sums of integers are exact and
-order-independent, so a replay of a round gives the same bytes.
+order-independent, so a replay of a round gives the same bytes.  Rules that resist boards that lie
+are in `coordinates`, `geometric` and `clipping`; `registry` says which to take when.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
+from paebiru.federated.coordinates import mean_by_samples
+from paebiru.federated.ranges import Codes, Int64, dec, half_up
 from sil import tables
 
-Int64 = NDArray[np.int64]
-Codes = NDArray[np.uint8]
+__all__ = [
+    "Codes",
+    "Int64",
+    "decoded",
+    "encoded",
+    "fedavg_aggregate",
+    "model_average",
+    "nibble_mean",
+]
 
 
 def decoded(frames: Codes) -> Int64:
     """Return the weights of ByteSil codes, any shape, Q14."""
-    return _dec()[frames]
+    return dec()[frames]
 
 
 def encoded(values: Int64) -> Codes:
@@ -26,18 +35,18 @@ def encoded(values: Int64) -> Codes:
     return np.where((values < 0) & (level > 0), codes[level] ^ 8, codes[level]).astype(np.uint8)
 
 
-def _dec() -> Int64:
-    return np.array(tables.dec(), dtype=np.int64)
-
-
-def fedavg_aggregate(updates: Int64, samples: Int64) -> Int64:
+def fedavg_aggregate(updates: Codes | Int64, samples: Int64) -> Int64:
     """Return the mean of updates weighted by samples, half rounded up, Q14 (McMahan et al. 2017).
 
-    Shapes: updates [clients, weights], samples [clients]; their products stay under 2**62.
+    Shapes: updates [clients, weights], samples [clients].  Codes, uint8, are the fast way, and
+    are checked; of integers the products stay under 2**62, which is for the caller to see to.
+
+    Raises:
+        UsageError: codes of another shape, or samples that no mean can be weighted by.
     """
-    total = int(samples.sum())
-    mean: Int64 = (2 * (samples @ updates) + total) // (2 * total)
-    return mean
+    if updates.dtype == np.uint8:
+        return mean_by_samples(updates.view(np.uint8), samples)
+    return half_up(samples @ updates, int(samples.sum()))
 
 
 def model_average(models: Codes) -> Codes:
@@ -60,7 +69,7 @@ def model_average(models: Codes) -> Codes:
 def _by_rank() -> tuple[Int64, Int64]:
     """Return the signed rank of each code, -120..120, and ln of the 121 magnitudes, Q12."""
     levels = np.array([0, *tables.levels()], dtype=np.int64)
-    values = _dec()
+    values = dec()
     rank: Int64 = np.sign(values) * np.searchsorted(levels, np.abs(values))
     # Of 120 fixed numbers; none is so near to a half that a library's last bit could turn it.
     logs = np.rint(np.log(np.maximum(levels, 1) / 2**14) * 4096).astype(np.int64)

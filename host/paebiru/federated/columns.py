@@ -1,0 +1,152 @@
+"""The loops that the rules spend their time in: over codes, column by column, integers only.
+
+Each exists twice and gives the same integers: in NumPy, and as a loop that numba compiles
+(the environment variable ``PAEBIRU_BACKEND=plain`` leaves numba out, as in `paebiru.accel`).
+One thread each; they release the GIL.
+
+A byte has 256 values, so nothing is sorted: the k-th smallest of a column is found bit by bit,
+by counting how many of it lie below a value, 32 columns an instruction.
+"""
+
+import os
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from paebiru.federated.ranges import Codes, Int64
+
+_BLOCK = 4096  # columns at a time: what is added up stays in the cache
+_STRIP = 1024  # the same for counting, where every row is read eight times
+_BYTE = 255  # the most that counts in a byte
+
+
+def table_sum(codes: Codes, tables: Int64) -> Int64:
+    """Return the sum of tables[k][codes[k, j]] over the rows k, for each column j.
+
+    Args:
+        codes: [rows, columns].
+        tables: [rows, 256], or [1, 256] for one that serves all rows.
+    """
+    out = np.zeros(codes.shape[1], dtype=np.int64)
+    _chosen("sum")(codes, tables, out)
+    return out
+
+
+def look_up(codes: Codes, table: Any, out: Any) -> None:
+    """Write table[codes] to `out`, of the table's type and the codes' shape."""
+    _chosen("look_up")(codes, table, out)
+
+
+def kth(ranks: Codes, k: int) -> Codes:
+    """Return the k-th smallest of each column, 0 <= k < rows, at most 65535 rows."""
+    out = np.zeros(ranks.shape[1], dtype=np.uint8)
+    _chosen("kth")(ranks, k, out)
+    return out
+
+
+# -- in NumPy
+
+
+def _sum_numpy(codes: Codes, tables: Int64, out: Int64) -> None:
+    for k, row in enumerate(codes):
+        out += np.take(tables[k if len(tables) > 1 else 0], row)
+
+
+def _look_up_numpy(codes: Codes, table: Any, out: Any) -> None:
+    np.take(table, codes, out=out, mode="clip")  # a byte is always within; "raise" would buffer
+
+
+def _kth_numpy(ranks: Codes, k: int, out: Codes) -> None:
+    for first in range(0, ranks.shape[1], _STRIP):
+        strip = np.ascontiguousarray(ranks[:, first : first + _STRIP])
+        answer = out[first : first + _STRIP]
+        for bit in (128, 64, 32, 16, 8, 4, 2, 1):
+            trial = answer | np.uint8(bit)
+            # The largest value with no more than k below it is the k-th smallest.
+            answer |= np.where(_below(strip, trial) <= k, np.uint8(bit), np.uint8(0))
+
+
+def _below(strip: Codes, limit: Codes) -> Any:
+    """Return how many of each column are less than its limit."""
+    less = np.less(strip, limit).view(np.uint8)
+    count = np.zeros(strip.shape[1], dtype=np.uint16)
+    for first in range(0, len(less), _BYTE):
+        count += np.add.reduce(less[first : first + _BYTE], axis=0, dtype=np.uint8)
+    return count
+
+
+# -- as loops, for numba
+
+
+def _sum_loop(codes: Codes, tables: Int64, out: Int64) -> None:
+    rows, columns = codes.shape
+    step = 1 if len(tables) > 1 else 0
+    for first in range(0, columns, _BLOCK):
+        total = out[first : first + _BLOCK]
+        for k in range(rows):
+            row, table = codes[k, first : first + _BLOCK], tables[k * step]
+            for j in range(len(total)):
+                total[j] += table[row[j]]
+
+
+def _look_up_loop(codes: Codes, table: Any, out: Any) -> None:
+    rows, columns = codes.shape
+    for k in range(rows):
+        row, result = codes[k], out[k]
+        for j in range(columns):
+            result[j] = table[row[j]]
+
+
+def _kth_loop(ranks: Codes, k: int, out: Codes) -> None:
+    rows, columns = ranks.shape
+    trial = np.empty(_STRIP, dtype=np.uint8)
+    few = np.empty(_STRIP, dtype=np.uint8)
+    count = np.empty(_STRIP, dtype=np.uint16)
+    for first in range(0, columns, _STRIP):
+        wide = min(_STRIP, columns - first)
+        answer = out[first : first + wide]
+        for power in range(7, -1, -1):
+            bit = np.uint8(1 << power)
+            for j in range(wide):
+                trial[j] = answer[j] | bit
+            count[:] = 0
+            for start in range(0, rows, _BYTE):
+                few[:] = 0
+                for i in range(start, min(start + _BYTE, rows)):
+                    row = ranks[i, first : first + wide]
+                    for j in range(wide):
+                        few[j] += np.uint8(row[j] < trial[j])
+                for j in range(wide):
+                    count[j] += few[j]
+            for j in range(wide):
+                if count[j] <= k:
+                    answer[j] = trial[j]
+
+
+NUMPY: dict[str, Callable[..., None]] = {
+    "sum": _sum_numpy,
+    "look_up": _look_up_numpy,
+    "kth": _kth_numpy,
+}
+LOOPS: dict[str, Callable[..., None]] = {
+    "sum": _sum_loop,
+    "look_up": _look_up_loop,
+    "kth": _kth_loop,
+}
+
+
+def _chosen(name: str) -> Callable[..., None]:
+    if os.environ.get("PAEBIRU_BACKEND") == "plain":
+        return NUMPY[name]
+    return compiled(name)
+
+
+@cache
+def compiled(name: str) -> Callable[..., None]:
+    """Return a loop compiled by numba; the code is cached on disk, beside this file."""
+    import numba  # here, since it takes half a second that `plain` need not pay
+
+    made: Callable[..., None] = numba.njit(cache=True, nogil=True, boundscheck=False)(LOOPS[name])
+    return made
