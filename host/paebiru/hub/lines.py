@@ -54,6 +54,7 @@ class Lines:
         """Serve whoever is at the other end until the line is gone."""
         device = Device(self.hub, hide_etx=hide_etx, in_order=not line.datagrams)
         device.address = address
+        link = kind(line)
         pending = [0, 0]
 
         def count(up: int, down: int) -> None:
@@ -61,8 +62,7 @@ class Lines:
             pending[1] += down
             known = self.hub.known.get(device.name)
             if known is not None:
-                known.up += pending[0]
-                known.down += pending[1]
+                known.count(link, *pending)
                 pending[:] = [0, 0]
 
         driver = Driver(device.session, Counted(line, count), device.act)
@@ -136,6 +136,15 @@ class Lines:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def kind(line: Transport) -> str:
+    """Return what kind of line it is, as the ledger says it."""
+    if isinstance(line, SerialTransport):
+        return "serial"
+    if isinstance(line, tcp.TcpTransport):
+        return "tcp"
+    return "udp" if line.datagrams else "memory"
 
 
 async def dial(path: str) -> Transport:

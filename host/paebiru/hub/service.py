@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass, field
 from typing import Any
 
 from paebiru.coordinator import Coordinator
 from paebiru.device import Answer, Batch, Device
 from paebiru.door import Door
 from paebiru.federated.rounds import Federation
+from paebiru.hub.known import Known
 from paebiru.hub.policy import Policy
 from paebiru.hub.tell import Telling
 from paebiru.keys import KeyStore
@@ -21,26 +21,6 @@ _LOOK = 2.0  # s between two looks at keys that were taken away
 _FAREWELL = 30.0  # s for boards to take the last model
 
 Measure = Callable[[Federation], dict[str, Any]]
-
-
-@dataclass
-class Known:
-    """What the hub knows of a board, whether it is there or not."""
-
-    device: str
-    line: str = ""
-    is_up: bool = False
-    since: float = 0.0
-    """Of being up or gone, unix time."""
-    phase: str = ""
-    round: int = 0
-    samples: int = 0
-    state: str = ""
-    """The newest 16 bytes, hex."""
-    health: dict[str, Any] = field(default_factory=dict)
-    up: int = 0
-    down: int = 0
-    """Bytes on its lines since the hub started."""
 
 
 class Hub(Coordinator):
@@ -63,6 +43,7 @@ class Hub(Coordinator):
         measure: Measure = lambda federation: {},
     ) -> None:
         super().__init__(keys.find, federation, self._heard)
+        self.keys = keys
         self.policy = policy
         self.tell = tell
         self.door = Door(keys)
@@ -100,10 +81,22 @@ class Hub(Coordinator):
         """Hang up on boards whose key is taken away, for ever."""
         while True:
             await asyncio.sleep(_LOOK)
-            for device in list(self.devices.values()):
-                if not self.door.still_open(device.session):
-                    self.tell("revoked", device=device.name.hex())
-                    device.wake()
+            self._turn_out()
+
+    def revoke(self, device: bytes) -> None:
+        """Take a board's keys away, and hang up on it.
+
+        Raises:
+            UsageError: it is not enrolled.
+        """
+        self.keys.revoke(device)
+        self._turn_out()
+
+    def _turn_out(self) -> None:
+        for device in list(self.devices.values()):
+            if not self.door.still_open(device.session):
+                self.tell("revoked", device=device.name.hex())
+                device.wake()
 
     # -- what boards say
 
@@ -151,6 +144,18 @@ class Hub(Coordinator):
             for name, device in self.devices.items()
             if device.status and not device.status.is_safe and self.known[name].samples
         )
+
+    @property
+    def asked(self) -> int:
+        """How many boards the open round has asked, or the last one had."""
+        return len(self._chosen)
+
+    def pause(self, is_paused: bool = True) -> None:
+        """Begin no more rounds, or go on beginning them; the open one is finished either way."""
+        if is_paused != self.is_paused:
+            self.is_paused = is_paused
+            self.tell("paused" if is_paused else "resumed")
+            self._changed.set()
 
     async def hold(self) -> None:
         """Hold the policy's rounds, then let the boards have the last model."""
