@@ -13,6 +13,7 @@ from pathlib import Path
 
 from paebiru.deploy.lean import Constants, constants, lean, module_name
 from paebiru.deploy.twin import sources
+from paebiru.deploy.unused import without_unused
 from paebiru.errors import UsageError
 
 PACKAGES = ("sil", "paebiru_node")
@@ -48,6 +49,14 @@ def lean_source(path: Path) -> str:
 @cache
 def _lean(path: Path, written: int) -> str:
     return lean(path.read_text(encoding="utf-8"), path, known())
+
+
+def program(runtime: str, paths: list[Path]) -> dict[Path, str]:
+    """Return the sources of a board's modules without what none of them asks for."""
+    entries = [entry(name).read_text(encoding="utf-8") for name in ("boot.py", ENTRIES[runtime])]
+    texts = without_unused({path: lean_source(path) for path in paths}, entries)
+    # Now imports are left that nothing needs any more.
+    return {path: lean(text, path, known()) for path, text in texts.items()}
 
 
 def place(path: Path) -> Path:
