@@ -25,8 +25,8 @@ class Group:
     """A board's membership: the secrets that it shares with each other one, and what it has said.
 
     `ticket` is the last masked sum that this board had a part in, `told` for which boards it
-    helped to take the masks off (a bit each), 0 for none.  Both are kept over a restart, and
-    durable before anything made with them leaves the board.
+    helped to take the masks off (a bit each), 0 for none, 2**16 for never.  Both are kept over
+    a restart, and durable before anything made with them leaves the board.
     """
 
     def __init__(self, name: Buf, index: int, threshold: int, secrets: Buf):

@@ -27,6 +27,7 @@ ASK_HEAD = 16  # of UNMASK and its answer
 MAX_CLIP = (1 << 24) - 1
 
 _MAX_TICKET = const((1 << 29) - 1)
+_TAKEN_BACK = const(1 << 16)  # no set of 16 boards: such a sum is never helped with
 
 
 def limit(members: int) -> int:
@@ -98,16 +99,40 @@ class Masker:
         most = limit(n)
         factor = self._factor(changes, most, clip)
         end = masks.take(changes, self.weights, most, factor, out, HEAD)
-        rows = self._rows(ticket)
+        self._cover(out, ticket, 1)
         for j in range(1, n + 1):
-            seed = bytes(rows[SEED_SIZE * (j - 1) : SEED_SIZE * j])
-            spread(seed, out, HEAD, end, -1 if j < group.index else 1)
-            put_bytes(out, end + CHECK_SIZE * (j - 1), check_of(seed))
+            put_bytes(out, end + CHECK_SIZE * (j - 1), check_of(group.seed(j, ticket)))
         at = end + CHECK_SIZE * n
+        rows = self._rows(ticket)
         for j in range(1, n + 1):
             if j != group.index:
                 at = self._seal(rows, j, ticket, out, at)
         return at
+
+    def _cover(self, out: bytearray, ticket: int, sign: int) -> None:
+        """Put all streams on the words of `out` (sign 1), or take them off (-1)."""
+        group = self.group
+        end = HEAD + 2 * self.weights
+        for j in range(1, group.members + 1):
+            spread(group.seed(j, ticket), out, HEAD, end, -sign if j < group.index else sign)
+
+    def take_back(self, body: bytearray, changes: Ints) -> None:
+        """Let the changes in this board's latest MASKED wait again: its sum never came about.
+
+        `body` is unmasked by it, and worth nothing afterwards.
+
+        Raises:
+            RangeError: it is another body, or this board has helped to unmask that sum: the hub
+                may know it, and changes that go into two sums tell about the boards in but one.
+        """
+        group = self.group
+        if len(body) != self.size or len(changes) != self.weights:
+            raise RangeError("not a masked update of this model")
+        if get32(body, 8) != group.ticket or body[12] != group.index or group.told:
+            raise RangeError("masked sum %d cannot be taken back" % get32(body, 8))
+        self._cover(body, group.ticket, -1)
+        masks.give(body, HEAD, self.weights, changes)
+        group.told = _TAKEN_BACK
 
     def _factor(self, changes: Ints, most: int, clip: int) -> int:
         """Return by how much to scale, in 2**-14, for the cut changes to be within the clip."""

@@ -296,6 +296,9 @@ def test_kernels_stay_within_31_bits() -> None:
     changes = array("h", [-32768, 32767, -1, 0])
     checked(kernels.take)(changes, 4, 32767, 1 << 14, out, 0)
     assert out.hex() == "0180ff7fffff0000"
+    given = array("h", [-32767, 32767, 5, 6])
+    checked(kernels.give)(out, 0, 4, given)
+    assert list(given) == [-32767, 32767, 4, 6]
     checked(kernels.add)(out, 0, 8, b"\xff" * 8, 1)
     checked(kernels.add)(out, 0, 8, b"\xff" * 8, -1)
     assert out.hex() == "0180ff7fffff0000"

@@ -79,6 +79,32 @@ class TestMasks(unittest.TestCase):
         with self.assertRaises(RangeError):
             board.mask(case["ticket"], array("h", case["changes"][0]), 0, bytearray(board.size))
 
+    def test_what_was_never_summed_waits_again(self):
+        """The changes come back whole; then neither they nor a share leave for that sum."""
+        for case in self.golden:
+            board, out, rest = self.masked(case, 0)
+            body = bytearray(out)
+            board.take_back(body, rest)
+            self.assertEqual(list(rest), case["changes"][0])
+            with self.assertRaises(RangeError):
+                board.take_back(bytearray(out), rest)
+            with self.assertRaises(SilError):
+                board.answer(vectors.unhex(case["requests"][0]))
+            self.assertEqual(list(rest), case["changes"][0])
+
+    def test_what_may_have_been_summed_is_not_taken_back(self):
+        case = self.golden[0]
+        board, out, rest = self.masked(case, 0)
+        kept = list(rest)
+        with self.assertRaises(RangeError):
+            board.take_back(bytearray(vectors.unhex(case["masked"][1])), rest)
+        with self.assertRaises(RangeError):
+            board.take_back(bytearray(out[1:]), rest)
+        board.answer(vectors.unhex(case["requests"][0]))
+        with self.assertRaises(RangeError):
+            board.take_back(bytearray(out), rest)
+        self.assertEqual(list(rest), kept)
+
     def test_another_question_is_refused(self):
         """The same sum, other boards present: the two answers together would tell too much."""
         case = self.golden[0]

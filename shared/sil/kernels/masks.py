@@ -56,6 +56,22 @@ def take(changes: ptr16, n: int, limit: int, factor: int, out: ptr8, at: int) ->
     return j
 
 
+def give(words: ptr8, at: int, n: int, changes: ptr16) -> int:
+    """Add n words, two's complement, to changes, saturating at +-32767."""
+    i = 0
+    while i < n:
+        v = ((words[at] | (words[at + 1] << 8)) ^ 0x8000) - 0x8000
+        v += ((changes[i] & 0xFFFF) ^ 0x8000) - 0x8000
+        if v > 32767:
+            v = 32767
+        if v < -32767:
+            v = -32767
+        changes[i] = v
+        i += 1
+        at += 2
+    return 0
+
+
 def add(out: ptr8, at: int, end: int, stream: ptr8, sign: int) -> int:
     """Add (sign 1) or subtract (-1) a stream's words to those in out[at:end], modulo 2**16."""
     i = 0
