@@ -155,7 +155,7 @@ class Federation:
 
     def counts_already(self, device: bytes, body: bytes) -> bool:
         """Tell whether an update of this board was counted in the round that `body` names."""
-        return len(body) >= p.UPDATE_HEAD and get32(body, 0) == self.counted.get(device, 0)
+        return len(body) >= p.UPDATE_HEAD and get32(body, 0) == self.counted.get(device, -1)
 
     def read(self, body: bytes) -> Update:
         """Return what an UPDATE object of the open round says.

@@ -1,0 +1,59 @@
+"""What goes wrong with a store, in words."""
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from paebiru.errors import UsageError
+from sil.link.messages import E_SPACE
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class StoreError(UsageError):
+    """The store cannot do what was asked; nothing of it was acknowledged.
+
+    Attributes:
+        code: what a board is told (an E_ code): it keeps its update and offers it again.
+    """
+
+    def __init__(self, text: str, code: int = E_SPACE) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn what the system and SQLite say of `path` into a `StoreError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise full(path) from None
+        raise StoreError(f"{path}: {error.strerror}; see to the disk, then --resume") from None
+    except sqlite3.Error as error:
+        raise of_sqlite(path, error) from None
+
+
+def full(path: Path) -> StoreError:
+    """Return the error of a disk without room."""
+    return StoreError(f"no space left for {path}: make room; nothing acknowledged is lost")
+
+
+def damaged(path: Path, what: str) -> StoreError:
+    """Return the error of bytes that are not those that were written."""
+    return StoreError(f"{path} is damaged ({what}): put back a copy of the folder")
+
+
+def of_sqlite(path: Path, error: sqlite3.Error) -> StoreError:
+    """Return a `StoreError` for what SQLite says."""
+    text = str(error)
+    if "is full" in text:
+        return full(path)
+    if "locked" in text or "busy" in text:
+        return StoreError(f"{path} is in use by another program: close that, then try again")
+    if isinstance(error, sqlite3.OperationalError):
+        return StoreError(f"{path}: {text}; see to the disk, then --resume")
+    return damaged(path, text)
