@@ -1,36 +1,57 @@
-"""A simulated board: the learner that a real one runs, with its own samples."""
+"""A simulated board's learning: the firmware's own, on its own samples, without flash or line.
 
-from array import array
+What goes in and out are the objects that a hub and a board exchange (SPEC-node.md section 2).
+`paebiru.sim.lab` has whole boards; a thousand of these cost what one of those does.
+"""
 
-from paebiru.rng import Rng
-from paebiru.sim.plan import Plan, World
-from sil.learner import Learner
+import io
+from hashlib import sha256
+from typing import Any
+
+from paebiru.sim.plan import World
+from paebiru_node.learning import Learning
+from paebiru_node.samples import Samples
+from sil import protocol as p
+
+
+class NoFlash:
+    """The checkpoints of a board that cannot lose its power."""
+
+    newest = None
+
+    def write(self, parts: object, model: bytes, name: str = "") -> None:
+        """Keep nothing."""
 
 
 class SimBoard:
-    """One board of a simulated fleet; only payloads enter and leave it."""
+    """One board of a simulated fleet; only objects enter and leave it.
 
-    def __init__(self, world: World, number: int):
+    Args:
+        world: the fleet's data, of which this board has its part.
+        number: of the board.
+        model: the MODEL object to begin with.
+    """
+
+    def __init__(self, world: World, number: int, model: bytes):
         rows = world.parts[number]
-        self._plan: Plan = world.plan
-        self._number = number
-        # As bytes, not arrays: their elements are ints, so that plain kernels run too.
-        self._x = world.split.train_x[rows].tobytes()
-        self._y = world.split.train_y[rows].tobytes()
-        self._order = array("H", range(len(rows)))
-        self._learner = Learner(world.sizes, world.split.signed, world.codes, world.plan.parts)
-        self._out = bytearray(self._learner.limit)
-        self.samples = len(rows)
+        held = Samples(len(rows), world.sizes[0])
+        held.x[:] = world.split.train_x[rows].tobytes()
+        held.y[:] = world.split.train_y[rows].tobytes()
+        held.count = self.samples = len(rows)
+        slots: Any = NoFlash()
+        self.learning = Learning(slots, held)
+        self.learning.take_model(io.BytesIO(model), sha256(model).digest())
 
-    def round(self, payload: bytes | None, number: int) -> bytes:
-        """Take the hub's payload (none in the first round), train, and return our own."""
-        if payload is not None:
-            self._learner.receive(payload)
-        self._learner.train(
-            self._x, self._y, self._order, self._plan.local_epochs, self._seed(number)
-        )
-        return bytes(self._out[: self._learner.report(self._out)])
-
-    def _seed(self, number: int) -> int:
-        """Return the seed of this board's epochs of a round, below 2**29 as the core asks."""
-        return Rng(self._plan.seed, "train", number, self._number).below(1 << 29)
+    def round(self, order: bytes) -> bytes:
+        """Take an ORDER object and do it; return the UPDATE object, empty if none was asked for."""
+        learning = self.learning
+        learning.committed()
+        learning.take_order(bytearray(order), sha256(order).digest())
+        while learning.phase == p.TRAINING:
+            learning.step(self.samples)
+        if learning.phase != p.REPORTING:
+            return b""
+        offer, source = learning.report()
+        update = bytearray(offer.length)
+        source.read(0, update, 0, offer.length)
+        return bytes(update)

@@ -1,17 +1,16 @@
-"""A simulated federation: real payloads between a hub's master and a fleet of boards."""
+"""A simulated federation: the hub's own rounds, with a fleet of boards in memory."""
 
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from paebiru.federated import evaluate
 from paebiru.federated.master import Master
+from paebiru.federated.rounds import Federation as Rounds
 from paebiru.sim.board import SimBoard
 from paebiru.sim.plan import World
 from paebiru.sim.workers import spread
-from sil.payload import Payload
+from sil.protocol import Task
 
 
 @dataclass(frozen=True)
@@ -29,54 +28,61 @@ class Federation:
     """One run of a plan.
 
     The first model is drawn from the plan's seed by every end, so it does not travel (one
-    that was given does, in round 1); each round a board sends one payload up and, when the
-    round is closed, gets one down.
+    that was given does, in round 1); each round a board sends one update up and, when the
+    round is closed, gets the hub's changes with the next order.
     """
 
     def __init__(self, world: World, workers: int = 1):
         plan = world.plan
         self.world = world
-        self.master = Master(world.codes, plan.parts, plan.server_rate)
-        boards = [SimBoard(world, number) for number in range(plan.clients)]
-        self._samples = np.array([board.samples for board in boards], dtype=np.int64)
+        task = Task(world.sizes, world.split.signed, plan.parts)
+        first = world.codes if world.given else b""
+        self.rounds_of = Rounds(task, plan.seed, plan.server_rate, plan.local_epochs, first)
+        model = self.rounds_of.model()
+        boards = [SimBoard(world, number, model) for number in range(plan.clients)]
+        self._names = [b"sim%05d" % number for number in range(plan.clients)]
+        self._samples = [board.samples for board in boards]
         self._fleet = spread(boards, workers)
-        self._payload = Payload(world.sizes, world.codes)
-        self._out = bytearray(self._payload.limit)
+
+    @property
+    def master(self) -> Master:
+        """The hub's copy of the model; another kind of master may be put in before the start."""
+        return self.rounds_of.master
+
+    @master.setter
+    def master(self, master: Master) -> None:
+        self.rounds_of.master = master
 
     def rounds(self) -> Iterator[Round]:
         """Run the plan, a round at a time; the model is whole between rounds."""
-        down: bytes | None = None
+        hub = self.rounds_of
         for number in range(1, self.world.plan.rounds + 1):
             begun = time.perf_counter()
-            ups = self._fleet.round(down, number)
-            down = self._close(ups)
+            before = hub.before if number > 1 else hub.name
+            hub.open()
+            orders = [
+                hub.order(name, before, samples)
+                for name, samples in zip(self._names, self._samples, strict=True)
+            ]
+            for name, update in zip(self._names, self._fleet.round(orders), strict=True):
+                if update:
+                    hub.take(name, update)
+            up = sum(update.size for update in hub.updates.values())
+            hub.close()
             accuracy = self.accuracy()
             yield Round(
                 number=number,
                 accuracy=accuracy,
-                bytes_up=sum(map(len, ups)) / len(ups),
-                bytes_down=float(len(down) + (self.world.given if number == 1 else 0)),
+                bytes_up=up / len(self._names),
+                bytes_down=float(len(hub.changes) + (self.world.given if number == 1 else 0)),
                 seconds=time.perf_counter() - begun,
             )
-
-    def _close(self, ups: list[bytes]) -> bytes:
-        """Take the boards' payloads into the master; return what goes down to each."""
-        payload = self._payload
-        payload.expect(self.master.base)
-        frame = bytearray(self.world.weights)
-        frames = np.empty((len(ups), len(frame)), dtype=np.uint8)
-        for i, up in enumerate(ups):
-            payload.decode(up, frame)
-            frames[i] = np.frombuffer(frame, dtype=np.uint8)
-        self.master.absorb(frames, self._samples)
-        frame = self.master.release()
-        return bytes(self._out[: payload.encode(frame, self._out)])
 
     def accuracy(self) -> float:
         """Return how often the model that the boards have is right on the test part, 0..1."""
         world = self.world
         split = world.split
-        x = split.test_x.view(np.uint8)
+        x = split.test_x.view("uint8")
         return evaluate.accuracy(world.sizes, self.model(), x, split.test_y, split.signed)
 
     def model(self) -> bytes:

@@ -1,7 +1,7 @@
 """Boards spread over processes, or all in this one: the same answers in the same order.
 
-A worker keeps its boards from round to round; only payloads cross the pipes. What a board
-answers depends on its own data, the payload and the seed, so the number of workers
+A worker keeps its boards from round to round; only orders and updates cross the pipes. What a
+board answers depends on its own data and its orders, so the number of workers
 changes nothing but the time.
 """
 
@@ -24,8 +24,8 @@ class WorkerError(Exception):
 class Board(Protocol):
     """One simulated board, as the fleet sees it."""
 
-    def round(self, payload: bytes | None, number: int) -> bytes:
-        """Take the hub's payload, train, and return the board's own."""
+    def round(self, order: bytes) -> bytes:
+        """Do what the hub's order says; return the update."""
 
 
 class Here:
@@ -34,9 +34,9 @@ class Here:
     def __init__(self, boards: Sequence[Board]):
         self._boards = boards
 
-    def round(self, payload: bytes | None, number: int) -> list[bytes]:
-        """Return the payload of every board."""
-        return [board.round(payload, number) for board in self._boards]
+    def round(self, orders: Sequence[bytes]) -> list[bytes]:
+        """Return the update of every board, each for its order."""
+        return [board.round(order) for board, order in zip(self._boards, orders, strict=True)]
 
     def close(self) -> None:
         """Nothing to end."""
@@ -53,7 +53,7 @@ class Workers:
         context = mp.get_context("spawn")  # a fork would copy numba's and rich's threads' locks
         self._pipes: list[Connection] = []
         self._processes = []
-        share = -(-len(boards) // count)
+        self._share = share = -(-len(boards) // count)
         for first in range(0, len(boards), share):
             ours, theirs = context.Pipe()
             process = context.Process(
@@ -64,12 +64,12 @@ class Workers:
             self._pipes.append(ours)
             self._processes.append(process)
 
-    def round(self, payload: bytes | None, number: int) -> list[bytes]:
-        """Return the payload of every board, in the boards' order."""
+    def round(self, orders: Sequence[bytes]) -> list[bytes]:
+        """Return the update of every board, in the boards' order."""
         answers: list[bytes] = []
         try:
-            for pipe in self._pipes:
-                pipe.send((payload, number))
+            for number, pipe in enumerate(self._pipes):
+                pipe.send(orders[number * self._share : (number + 1) * self._share])
             for pipe in self._pipes:
                 if not pipe.poll(PATIENCE_S):
                     raise WorkerError(f"a worker has not answered for {PATIENCE_S:.0f} s")
@@ -79,7 +79,7 @@ class Workers:
                 answers += answer
         except (EOFError, BrokenPipeError, ConnectionResetError):
             raise WorkerError(
-                f"a worker died in round {number}, perhaps for want of memory: take fewer --workers"
+                "a worker died, perhaps for want of memory: take fewer --workers"
             ) from None
         return answers
 
@@ -100,9 +100,9 @@ def _serve(pipe: Connection, boards: Sequence[Board]) -> None:
     here = Here(boards)
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            payload, number = pipe.recv()
+            orders = pipe.recv()
             try:
-                pipe.send(here.round(payload, number))
+                pipe.send(here.round(orders))
             except Exception as error:  # shown by the hub, which has the terminal
                 pipe.send(error)
 
