@@ -5,7 +5,6 @@ from array import array
 from sil import layers
 from sil.compat import const
 from sil.errors import SilError
-from sil.features import Scaler, Windows
 
 from . import sensors
 from .kinds import Any, Config, Entry, Port
@@ -54,6 +53,8 @@ class Sampler:
         if hasattr(sensor, "inputs"):
             self.inputs = sensor.inputs
             return
+        from sil.features import Scaler, Windows  # most boards' sensors need neither
+
         columns = sensor.channels
         if learn.window:
             self._windows = Windows(columns, learn.window)

@@ -52,20 +52,28 @@ def segments(size: int, group: int, rows: "tuple[int, ...]") -> "list[int]":
 
 
 class Model:
-    """What a coder learns, `MODEL_BYTES`, and the kernel's words."""
+    """What a coder learns, `MODEL_BYTES`, and the kernel's words; a table if it is to be shared."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared: bool = False) -> None:
+        self.table = coder_tables.plain() if shared else None
+        self._shown = -1  # what bytes the symbols of the table are for
         self.prob = array("H", bytes(2 * SLOTS))
         self.count = bytearray(SLOTS)
         self.st = array("i", bytes(4 * (_WEIGHT + len(coder_tables.weights()))))
+
+    def show(self, states: bool) -> None:
+        """Let the table's symbols be those of states, or else of weights."""
+        if self.table is not None and self._shown != states:
+            coder_tables.show(self.table, states)
+            self._shown = states
 
 
 class Coder:
     """Codes blocks of `group` frames of `size` bytes; the model learns from one to the next.
 
     `symbols` is a buffer of size * group elements to work in, from who has one to spare.
-    `model` may be shared by coders that are `reset` before each block, and never at work at
-    the same time.
+    `model`, made as ``Model(True)``, may be shared by coders that are `reset` before each block,
+    and never at work at the same time.
 
     Raises:
         RangeError: see `segments`.
@@ -80,9 +88,11 @@ class Coder:
         wide = max(rows) if rows else parts[0]
         self._column = array("H", bytes(4 * wide))
         self._symbols = bytearray(size * group) if symbols is None else symbols
-        self._table = coder_tables.table(parts[2] == _BY_COLUMN)
+        self._states = parts[2] == _BY_COLUMN
         self._weights = coder_tables.weights()
         model = model or Model()
+        self._model = model
+        self._table = model.table or coder_tables.table(self._states)
         self._prob = model.prob
         self._count = model.count
         self._st = model.st
@@ -93,6 +103,7 @@ class Coder:
 
     def reset(self) -> None:
         """Forget all that was learned: back to the shipped priors."""
+        self._model.show(self._states)
         spans.start(coder_tables.PRIORS, SLOTS, self._prob, self._count, self._table)
         spans.weigh(self._weights, len(self._weights), self._st)
 

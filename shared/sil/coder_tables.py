@@ -167,18 +167,28 @@ def table(states: bool) -> "array[int]":
     """
     made = _made.get(states)
     if made is None:
-        made = array("H", bytes(2 * 1921))
-        _logistic(made)
-        _inverse(made)
-        for i in range(128):
-            made[1025 + i] = 32768 // (2 * i + 3)  # 1 / (i + 1.5), Q14
-        _density(made)
-        if states:
-            _nibbles(made)
-        else:
-            _ranks(made)
-        _made[states] = made
+        made = _made[states] = plain()
+        show(made, states)
     return made
+
+
+def plain() -> "array[int]":
+    """Return a new table that has no symbols yet: `show` puts them in."""
+    made = array("H", bytes(2 * 1921))
+    _logistic(made)
+    _inverse(made)
+    for i in range(128):
+        made[1025 + i] = 32768 // (2 * i + 3)  # 1 / (i + 1.5), Q14
+    _density(made)
+    return made
+
+
+def show(made: "array[int]", states: bool) -> None:
+    """Put the symbols of one kind of bytes into a table: of `states`, or else weights."""
+    if states:
+        _nibbles(made)
+    else:
+        _ranks(made)
 
 
 def _logistic(made: "array[int]") -> None:
