@@ -33,7 +33,8 @@ class HubProcess:
     """The command, and the events that it writes."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        command = [PAEBIRU, "hub", "--dir", str(folder), "--no-find", "--json", *options]
+        command = [PAEBIRU, "hub", "--dir", str(folder), "--no-find", "--no-api", "--json"]
+        command += options
         self.events: list[dict[str, Any]] = []
         self._queue: queue.Queue[dict[str, Any]] = queue.Queue()
         self.process = subprocess.Popen(
@@ -188,7 +189,8 @@ def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
         one.listen()
         port = one.getsockname()[1]
         done = subprocess.run(
-            [PAEBIRU, "hub", "--dir", str(tmp_path), "--no-find", "--listen", f"127.0.0.1:{port}"],
+            [PAEBIRU, "hub", "--dir", str(tmp_path), "--no-find", "--no-api",
+             "--listen", f"127.0.0.1:{port}"],
             capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
     assert done.returncode == 2

@@ -11,6 +11,7 @@ from paebiru.console import out, size
 from paebiru.errors import UsageError
 
 _PORT = 7353
+_API = 7380
 
 
 def register(app: typer.Typer) -> None:
@@ -42,6 +43,13 @@ def hub(
     over: Annotated[float, typer.Option(help="Share asked beyond, for those that fail.")] = 0.0,
     deadline: Annotated[float, typer.Option(help="Seconds a round waits for its boards.")] = 120.0,
     least: Annotated[int, typer.Option(help="Updates without which it waits on.")] = 1,
+    api: Annotated[
+        str, typer.Option(help="HOST:PORT of the HTTP API; beyond 127.0.0.1 with a token.")
+    ] = f"127.0.0.1:{_API}",
+    no_api: Annotated[bool, typer.Option("--no-api", help="No HTTP API.")] = False,
+    token_file: Annotated[
+        Path | None, typer.Option(help="Whose token callers must send; or PAEBIRU_TOKEN.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Serve boards and hold rounds with them, until all are done or Ctrl-C.
@@ -51,16 +59,19 @@ def hub(
     """
     from paebiru import accel
     from paebiru.commands.simulate import _units
+    from paebiru.hub.api import Api
+    from paebiru.hub.api_guard import token
     from paebiru.hub.policy import Policy
     from paebiru.hub.run import Options, serve
     from paebiru.hub.tell import Telling
 
     accel.install()
-    host, port = _address(listen)
+    host, port = _address("--listen", listen, _PORT)
+    door = None if no_api else Api(*_address("--api", api, _API), token(token_file))
     policy = Policy(rounds, boards, fraction, over, deadline, least)
     options = Options(
         dir, dataset, _units(hidden), share, epochs, seed, host, port, tuple(serial or ()), find,
-        policy, json,
+        policy, json, door,
     )  # fmt: skip
     tell = Telling(sys.stdout if json else None)
     if not json:
@@ -68,10 +79,10 @@ def hub(
     asyncio.run(serve(options, tell))
 
 
-def _address(text: str) -> tuple[str, int]:
+def _address(option: str, text: str, usual: int) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
-        raise UsageError(f"--listen {text}: give HOST:PORT, as 127.0.0.1:{_PORT}")
+        raise UsageError(f"{option} {text}: give HOST:PORT, as 127.0.0.1:{usual}")
     return host.strip("[]"), int(port)
 
 
@@ -80,6 +91,8 @@ def _show(said: dict[str, Any]) -> None:
     event = said["event"]
     if event == "listening":
         out.print(f"listening on {said['host']}:{said['port']}; {said['weights']} weights")
+    elif event == "api":
+        out.print(f"API on http://{said['host']}:{said['port']}/v1/hub", soft_wrap=True)
     elif event == "round":
         told = f"round {said['round']:>4}  {said['updates']}/{said['asked']} boards"
         if "accuracy" in said:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from contextlib import closing, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from paebiru.errors import UsageError
 from paebiru.federated import evaluate
 from paebiru.federated.master import RATE_ONE
 from paebiru.federated.rounds import Federation
+from paebiru.hub.api import Api, served
 from paebiru.hub.lines import Lines
 from paebiru.hub.policy import Policy
 from paebiru.hub.service import Hub, Measure
@@ -37,6 +38,8 @@ class Options:
     finds: bool = False
     policy: Policy = field(default_factory=Policy)
     json: bool = False
+    api: Api | None = None
+    """Where the HTTP API is served; None: nowhere."""
 
 
 def federation(options: Options) -> tuple[Federation, Measure]:
@@ -74,9 +77,11 @@ async def serve(options: Options, tell: Telling) -> Federation:
     """
     made, measure = federation(options)
     folder = files.folder(options.folder)
-    with closing(KeyStore(folder / "keys.sqlite")) as keys:
+    async with AsyncExitStack() as stack:
+        keys = stack.enter_context(closing(KeyStore(folder / "keys.sqlite")))
         hub = Hub(keys, made, options.policy.check(), tell, measure)
         lines = Lines(hub)
+        await stack.enter_async_context(served(hub, options.api))
         try:
             port = await lines.listen(options.host, options.port)
         except OSError as error:
@@ -99,9 +104,10 @@ async def serve(options: Options, tell: Telling) -> Federation:
                 task.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
             await lines.close()
-    model = models.stream(made.master.codes(), made.task.sizes)
-    files.write(folder / "model.jsil", model)
-    tell("stopped", round=made.number, model=models.sha256(model), file=str(folder / "model.jsil"))
+        model = models.stream(made.master.codes(), made.task.sizes)
+        file = folder / "model.jsil"
+        files.write(file, model)
+        tell("stopped", round=made.number, model=models.sha256(model), file=str(file))
     return made
 
 

@@ -1,0 +1,147 @@
+"""What the HTTP API takes, a form each, out of which `openapi` is written.
+
+Unknown keys, wrong types and values outside of their domain are refused.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
+
+from sil import protocol as p
+from sil.link.fields import put32
+
+DEVICE = "^[0-9a-f]{16}$"
+ROUND = "^[0-9]{1,9}$"
+_MODEL = "^[0-9a-f]{16}$"
+_LAST = (1 << 53) - 1  # the largest number that every reader of JSON holds exactly
+_U29 = (1 << 29) - 1  # of the link's u32
+
+
+class Form(BaseModel):
+    """What comes in."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+# -- queries
+
+
+def _digits(text: object) -> int:
+    if isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) <= 16:
+        return int(text)
+    raise ValueError("give a whole number, 0 or more")
+
+
+class NoQuery(Form):
+    """A route without a query."""
+
+
+class Page(Form):
+    """Which part of a list."""
+
+    limit: Annotated[int, BeforeValidator(_digits)] = Field(100, ge=1, le=1000)
+    offset: Annotated[int, BeforeValidator(_digits)] = Field(0, ge=0, le=_LAST)
+
+
+class Since(Form):
+    """Where a stream of events goes on."""
+
+    since: Annotated[int, BeforeValidator(_digits)] | None = Field(
+        None, ge=0, le=_LAST,
+        description="the `id` of the last event seen: those after it that are kept come first",
+    )  # fmt: skip
+
+
+# -- bodies
+
+
+class Nothing(Form):
+    """An empty object."""
+
+
+class Label(Form):
+    """What the board's latest inputs were."""
+
+    class_: int = Field(alias="class", ge=0, le=255, description="below the model's classes")
+
+
+class _OfModel(Form):
+    model: str = Field(pattern=_MODEL, description="the model's name, 16 hex digits")
+
+    def rest(self) -> bytes:
+        """Return what follows the first byte of CONTROL."""
+        return bytes.fromhex(self.model)
+
+
+class Pin(_OfModel):
+    """Keep the checkpoint that has this model as the golden one."""
+
+    what: Literal["pin"]
+
+
+class RollBack(_OfModel):
+    """Go on from the checkpoint that has this model."""
+
+    what: Literal["roll-back"]
+
+
+class Fork(Form):
+    """Mark the board's model as another branch's."""
+
+    what: Literal["fork"]
+    branch: int = Field(ge=0, le=15)
+
+    def rest(self) -> bytes:
+        """Return what follows the first byte of CONTROL."""
+        return bytes((self.branch,))
+
+
+class Period(Form):
+    """Have a state this often."""
+
+    what: Literal["period"]
+    ms: int = Field(ge=10, le=65535, description="from state to state")
+
+    def rest(self) -> bytes:
+        """Return what follows the first byte of CONTROL."""
+        return _u32(self.ms)
+
+
+class Restart(Form):
+    """Start over, if the board is still at the start of that number."""
+
+    what: Literal["restart"]
+    boots: int | None = Field(None, ge=0, le=_U29, description="by default as last reported")
+
+    def rest(self) -> bytes:
+        """Return what follows the first byte of CONTROL."""
+        assert self.boots is not None
+        return _u32(self.boots)
+
+
+class TellHealth(Form):
+    """Say how you are."""
+
+    what: Literal["health"]
+
+    def rest(self) -> bytes:
+        """Return what follows the first byte of CONTROL."""
+        return b""
+
+
+AnyControl = Pin | RollBack | Fork | Period | Restart | TellHealth
+
+CODES = {
+    "pin": p.PIN, "roll-back": p.ROLLBACK, "fork": p.FORK, "period": p.PERIOD,
+    "restart": p.RESTART, "health": p.TELL_HEALTH,
+}  # fmt: skip
+
+
+class Control(RootModel[Annotated[AnyControl, Field(discriminator="what")]]):
+    """What a board is to do."""
+
+
+def _u32(value: int) -> bytes:
+    body = bytearray(4)
+    put32(body, 0, value)
+    return bytes(body)

@@ -1,0 +1,84 @@
+"""The table of the HTTP API's routes: what is served, and what `openapi` says of it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from paebiru.hub import api_forms as forms
+from paebiru.hub import api_views as views
+from paebiru.hub.api_handlers import Answer, Handlers
+from paebiru.hub.metrics import CONTENT_TYPE
+
+Handler = Callable[[Handlers, web.Request, Any, Any], Awaitable[Answer]]
+
+PARAMETERS = {
+    "device": (forms.DEVICE, "a board's id, 16 hex digits"),
+    "number": (forms.ROUND, "a round's number"),
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route.
+
+    Args:
+        handler: what answers; its name and docstring are those of the operation.
+        answer: the form of the answer, or its media type.
+        query: the form of the query.
+        body: the form of the body, for POST.
+        status: of the answer.
+        others: statuses besides, and what they say.  Those that the checks of every request
+            give are added in `openapi`.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    answer: type[BaseModel] | str
+    query: type[forms.Form] = forms.NoQuery
+    body: type[BaseModel] | None = None
+    status: int = 200
+    others: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The operation's id."""
+        return self.handler.__name__
+
+    @property
+    def says(self) -> str:
+        """What it does, in a line."""
+        return (self.handler.__doc__ or "").strip()
+
+
+ROUTES = (
+    Route("GET", "/v1/hub", Handlers.show, views.HubView),
+    Route("GET", "/v1/devices", Handlers.devices, views.Devices, forms.Page),
+    Route("GET", "/v1/devices/{device}", Handlers.device, views.DeviceView, others=(404,)),
+    Route(
+        "POST", "/v1/devices/{device}/revoke", Handlers.revoke, views.Revoked,
+        body=forms.Nothing, others=(404, 409),
+    ),
+    Route(
+        "POST", "/v1/devices/{device}/control", Handlers.control, views.Sent,
+        body=forms.Control, status=202, others=(404, 409, 503),
+    ),
+    Route(
+        "POST", "/v1/devices/{device}/label", Handlers.label, views.Sent,
+        body=forms.Label, status=202, others=(404, 409, 503),
+    ),
+    Route("GET", "/v1/rounds", Handlers.rounds, views.Rounds, forms.Page),
+    Route("GET", "/v1/rounds/{number}", Handlers.one_round, views.RoundView, others=(404,)),
+    Route("POST", "/v1/rounds/start", Handlers.start, views.Running, body=forms.Nothing),
+    Route("POST", "/v1/rounds/stop", Handlers.stop, views.Running, body=forms.Nothing),
+    Route("GET", "/v1/model", Handlers.model, "application/octet-stream", others=(304,)),
+    Route("GET", "/v1/ledger", Handlers.ledger, views.Ledger),
+    Route(
+        "GET", "/v1/events", Handlers.events, "application/x-ndjson", forms.Since, others=(503,)
+    ),
+    Route("GET", "/metrics", Handlers.metrics, CONTENT_TYPE.partition(";")[0]),
+    Route("GET", "/v1/openapi.json", Handlers.openapi, "application/json"),
+)  # fmt: skip
