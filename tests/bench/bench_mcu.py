@@ -4,7 +4,7 @@ QEMU runs with -icount, so its clocks advance by a fixed time an instruction and
 counts its own.  Every row is measured at two power-ups, which agree within 20 millionths: a board
 that hears its program at other moments keeps another word on its stack, and the collector then
 another block, so that allocations search a little longer; four digits are shown.
-A loop of 200,000 instructions, run first, must count as exactly that many.
+A loop of 200,000 instructions, run first, must count as that many, give or take one.
 Instructions are not cycles: most take one or two on these cores, more where memory is slow.
 """
 
@@ -26,12 +26,13 @@ from targets import MCU_TARGETS  # noqa: E402
 
 PROGRAM = Path(__file__).with_name("mcu_board.py")
 BATCH, SAMPLES, SHARE = 8, 64, 500
-ICOUNT = {"arm": ("-icount", "shift=8"), "rv32": ("-icount", "shift=0")}
-TICKS = {"arm": (32, 5), "rv32": (1, 1)}
+ICOUNT = {"arm": ("-icount", "shift=6"), "rv32": ("-icount", "shift=0")}
+TICKS = {"arm": (8, 5), "rv32": (1, 1)}
 """Ticks an instruction.  RV32 counts instructions itself.  ARM has a clock of 25 MHz, on which an
-instruction is made to take 2**8 ns: 6.4 ticks, so that none can hide between two ticks."""
+instruction is made to take 2**6 ns: 1.6 ticks, so that none can hide between two ticks."""
 NEAR = 20e-6
-BLOCKS = 64  # bytes of heap that the collector may keep for a stray word
+BLOCKS = 512  # bytes of heap that the collector may keep for a stray word
+THINGS = ("network", "learner", "update")
 BOARDS = {"arm": "Cortex-M3", "rv32": "RV32IMC"}
 TASKS = {
     "inference": ("one inference", 1),
@@ -79,11 +80,12 @@ def instructions(arch: str, core: str, source: str) -> dict[str, int]:
             kind, _, task = name.partition(" ")
             found[-1][task] = round(value * per / ticks) if kind == "count" else value
     for task, value in found[0].items():
-        if abs(found[1][task] - value) > max(value * NEAR, BLOCKS):
+        near = BLOCKS if task in THINGS else max(1, value * NEAR)
+        if abs(found[1][task] - value) > near:
             raise SystemExit(f"{arch} {core}: two power-ups counted differently: {found}")
     # 100,000 rounds of two instructions more; what a call costs cancels out.
     loop = found[0]["loop_long"] - found[0]["loop"]
-    if loop != 200_000:
+    if abs(loop - 200_000) > 1:  # each of four readings is a whole tick
         raise SystemExit(f"{arch} {core}: a loop of 200,000 instructions counted as {loop}")
     return found[0]
 
@@ -107,7 +109,7 @@ def measure(arch: str, source: str) -> tuple[list[Row], Row]:
         for task, (label, parts) in TASKS.items()
     ]
     memory: Row = {"board": BOARDS[arch]}
-    memory |= {f"{name}_bytes": viper[name] for name in ("network", "learner", "update")}
+    memory |= {f"{name}_bytes": viper[name] for name in THINGS}
     return rows, memory
 
 

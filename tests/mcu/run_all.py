@@ -45,7 +45,8 @@ def main(names: list[str]) -> int:
         print(line, flush=True)
         lines.append(line)
         good = good and passed
-    if good and not any(": skipped, " in line for line in lines):
+    whole = set(names) == set(MCU_TARGETS) and not any(": skipped, " in line for line in lines)
+    if good and whole:
         LAST.write_text("# `make test-mcu`, last run\n\n" + "".join(f"- {x}\n" for x in lines))
     print("emulated boards: " + ("all passed" if good else "FAILED"))
     return 0 if good else 1

@@ -7,4 +7,4 @@ MICROPY_HEAP_SIZE = 3145728
 CFLAGS += -DMP_CONFIGFILE='"boards/PAEBIRU_COMMON/mpconfig.h"'
 SRC_C += boards/PAEBIRU_COMMON/board.c
 FROZEN_MANIFEST = boards/PAEBIRU_COMMON/manifest.py
-LDFLAGS += -Wl,--wrap=uart_rx_chr
+LDFLAGS += -Wl,--wrap=uart_rx_chr -Wl,--wrap=mp_hal_stdio_poll
