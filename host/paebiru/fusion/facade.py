@@ -96,7 +96,7 @@ class Fusion:
             place.on_states(device, batch, self._now)
 
     def on_answer(self, device: bytes, answer: Answered, now: int) -> None:
-        """Take an ANSWER."""
+        """Take an ANSWER; `FormatError` if its time cannot be."""
         place = self._at(device, now)
         if place:
             heard = Heard(

@@ -6,6 +6,7 @@ from typing import Any
 from paebiru.fusion.electronic import Decision
 from paebiru.fusion.merge import Merged
 from sil import bytesil, layers
+from sil.rho import rho_sil
 
 _TOLD = 8  # layers that a hub computes or fuses
 
@@ -14,8 +15,7 @@ _TOLD = 8  # layers that a hub computes or fuses
 class Fused:
     """The state of a place at a tick.
 
-    `raw` are 16 bytes: L0-L4 fused, L5-L7 computed here, the others NULL.  `rho_sil` is of
-    `raw`, Q15.
+    `raw` are 16 bytes: L0-L4 fused, L5-L7 computed here, the others NULL.
     """
 
     place: str
@@ -24,7 +24,11 @@ class Fused:
     merged: tuple[Merged, ...]
     decision: Decision
     rule: str
-    rho_sil: int
+
+    @property
+    def rho_sil(self) -> int:
+        """The complexity of `raw`, Q15."""
+        return rho_sil(self.raw)
 
     def as_json(self) -> dict[str, Any]:
         """Return it in JSON's types: layers that are NULL are left out."""

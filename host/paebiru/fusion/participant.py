@@ -14,10 +14,11 @@ from io import BytesIO
 
 from paebiru.federated.rounds import Federation
 from paebiru.federated.rounds import name as name_of
-from sil import nn
+from sil import jsil, nn
 from sil import protocol as p
 from sil import protocol_hub as hub
 from sil.errors import FormatError
+from sil.jsil_head import XOR_ROTATE
 from sil.learner import Learner
 from sil.link.fields import get32
 
@@ -51,6 +52,26 @@ class Participant:
     def add(self, inputs: bytes, found: int) -> None:
         """Keep a labelled sample."""
         self._samples.append((inputs, found))
+
+    def save(self) -> bytes:
+        """Return the samples as a JSIL stream, inputs and then the class; empty for none.
+
+        The rest, the federation gives again to a place that has no model.
+        """
+        rows = [inputs + bytes((found,)) for inputs, found in self._samples]
+        return jsil.pack(rows, mode=XOR_ROTATE) if rows else b""
+
+    def load(self, saved: bytes) -> None:
+        """Take up the samples of `save`.
+
+        Raises:
+            FormatError: they are damaged, or of other inputs; there are the samples of before.
+        """
+        rows = list(jsil.unpack(saved)) if saved else []
+        if any(len(row) != self.inputs + 1 for row in rows):
+            raise FormatError(f"these are no samples of {self.inputs} inputs and a class")
+        self._samples.clear()
+        self._samples.extend((row[:-1], row[-1]) for row in rows)
 
     def status(self) -> hub.Status:
         """Return where this place stands, as a board's STATUS would."""

@@ -17,7 +17,7 @@ from paebiru.fusion.fused import Fused
 from paebiru.fusion.merge import Merged, Reading, merge
 from paebiru.fusion.psychomotor import Psychomotor
 from paebiru.fusion.track import Seen, States, Track
-from sil.rho import rho_sil
+from sil.errors import FormatError
 
 _HISTORY = 256  # fused states kept, for labels
 _CATCH_UP = 1000  # ticks fused at once; a hub that slept for longer leaves the older ones out
@@ -76,7 +76,13 @@ class Place:
         self.tracks[board].take(batch, now, self._sealed)
 
     def on_answer(self, board: bytes, time: int, heard: Heard, now: int) -> None:
-        """Take what a board has answered by itself at `time` of its clock."""
+        """Take what a board has answered by itself at `time` of its clock.
+
+        Raises:
+            FormatError: the time cannot be.
+        """
+        if time < 0:
+            raise FormatError("an answer has a time below 2**29")
         kept = self._answers.setdefault(board, deque(maxlen=_ANSWERS))
         kept.append(heard._replace(stamp=self.tracks[board].stamp(time, now)))
 
@@ -138,7 +144,7 @@ class Place:
         if tick in self._labels:
             self._study(perception, self._labels.pop(tick))
         self.fused += 1
-        self.latest = Fused(self.name, tick, raw, merged, decision, rule, rho_sil(raw))
+        self.latest = Fused(self.name, tick, raw, merged, decision, rule)
         return self.latest
 
     def _perceive(self, tick: int, due: int) -> tuple[Merged, ...]:

@@ -87,6 +87,7 @@ class Track:
         if not self._clocks[self._life].is_set:
             return
         self._life += 1
+        self._forget_clocks()
         self._clocks[self._life] = BoardClock(self._ppm)
         self.counts.lives += 1
         self._late_batches = 0
@@ -172,9 +173,13 @@ class Track:
                 continue
             kept.append((life, time, raw))
         self._waiting = kept
-        used = {life for life, _, _ in kept} | {self._life}
-        self._clocks = {life: c for life, c in self._clocks.items() if life in used}
+        self._forget_clocks()
         return Seen(best[0], found)
+
+    def _forget_clocks(self) -> None:
+        """Drop the clocks of lives that are over and have no state left."""
+        used = {life for life, _, _ in self._waiting} | {self._life}
+        self._clocks = {life: c for life, c in self._clocks.items() if life in used}
 
     def stamp(self, time: int, now: int) -> int:
         """Return the hub's time of a moment on the board's clock (29 bits); `now` if unknown."""

@@ -1,0 +1,380 @@
+"""Layers 5 to 7 of a place, who is told of them, and what places learn together."""
+
+import json
+from array import array
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fusion_lab import BOARDS, Batch, Room, config, state
+from paebiru import accel
+from paebiru.errors import UsageError
+from paebiru.federated.rounds import Federation
+from paebiru.fusion.electronic import INPUTS, Electronic, Heard, inputs
+from paebiru.fusion.environmental import Environmental
+from paebiru.fusion.facade import Outgoing
+from paebiru.fusion.participant import Participant, learn_together
+from sil import bytesil, nn
+from sil import protocol as p
+from sil.errors import FormatError, ModelError, SilError
+from sil.protocol import Task
+
+BEGIN = 100_000
+HORIZON = 4000
+CLASSES = {"classes": ["rest", "work", "fault"], "hidden": [8]}
+FAN = {
+    "name": "fan", "when": {"layer": 0, "rho_min": 1}, "then": {"rho": 0, "theta": 4},
+    "slack": 2, "hold_ms": 3000,
+}  # fmt: skip
+ALARM = {"name": "alarm", "when": {"layer": 4, "missing": True}, "then": {"rho": 0, "theta": 8}}
+
+
+class Answer:
+    """What `paebiru.device.Answer` reads from a post."""
+
+    def __init__(self, time: int, found: int, byte: int) -> None:
+        self.time, self.found, self.byte = time, found, byte
+        self.rho, self.critical = 5000, 16384
+
+
+class Line(Room):
+    """A room whose boards send a state a second, on time; `told` is what they are told."""
+
+    def __init__(self, **changes: Any) -> None:
+        super().__init__(config(**changes))
+        self.now = BEGIN
+        self.told: list[Outgoing] = []
+        self.fusion.tick(self.now)
+
+    def second(self, *states: bytes) -> None:
+        """Let the boards' states come, one each, then pass a second."""
+        for board, raw in zip(BOARDS, states, strict=False):
+            if raw:
+                self.fusion.on_states(board, Batch(self.now, 1000, [raw]), self.now)
+        self.now += 1000
+        self.told += self.fusion.tick(self.now)
+
+    def settle(self) -> None:
+        """Pass the horizon."""
+        for _ in range(HORIZON // 1000):
+            self.second()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled() -> Iterator[None]:
+    accel.install("numba")
+    yield
+    accel.install("plain")
+
+
+# -- layer 5
+
+
+def test_the_inputs_of_a_layer() -> None:
+    row = array("b", inputs(bytes((0, 0x92, 0, 0, 0x6C))))
+    assert not any(row[:6]) and not any(row[12:24])
+    assert list(row[6:12]) == [32, 8, 23, 23, 0, 32]  # e * exp(i pi/4), the double is i
+    assert list(row[24:30]) == [32, -16, 0, -32, -32, 0]
+
+
+@given(st.binary(min_size=5, max_size=5), st.binary(min_size=5, max_size=5))
+def test_inputs_tell_states_apart(a: bytes, b: bytes) -> None:
+    """Other bytes, other inputs; within +-2 of Q5."""
+    assert (inputs(a) == inputs(b)) == (a == b)
+    assert all(-64 <= value <= 64 for value in array("b", inputs(a)))
+
+
+def test_where_an_answer_is_from_and_why() -> None:
+    electronic = Electronic()
+    here = bytes((0x81, 0, 0, 0, 0))
+    sure = Heard(-1, 10, b"a", 2, 0x72, 3000, 16384)
+    unsure = Heard(-3, 20, b"b", 1, 0x51, 4000, 16384)
+    assert electronic.decide(here, []).where == "nowhere"
+    found = electronic.decide(here, [unsure, sure])
+    assert (found.where, found.board, found.byte, found.found) == ("board", b"a", 0x72, 2)
+    assert found.why.startswith("the hub has no model; the board found it simple enough")
+    sizes = (INPUTS, 3)
+    codes = bytearray(nn.check_sizes(sizes))
+    codes[INPUTS] = bytesil.encode(4 << 14)  # class 1 where L0 is there
+    electronic.load(sizes, bytes(codes))
+    found = electronic.decide(here, [sure])
+    assert (found.where, found.found, found.byte) == ("hub", 1, bytesil.make(0, 1))
+    assert electronic.decide(bytes(5), [sure]).where == "board"
+    assert electronic.decide(bytes(5), []).why == "no layer is perceived"
+    with pytest.raises(ModelError):
+        electronic.load(sizes, bytes(5))
+
+
+def test_a_boards_answer_holds_for_its_time() -> None:
+    line = Line()
+    for n in range(12):
+        line.second(state(l0=0x80), state(l0=0x81))
+        if n in (2, 3):
+            line.fusion.on_answer(BOARDS[1], Answer(line.now - 1000, n, 0x70 + n), line.now)
+    line.settle()
+    decided = {f.time - BEGIN: (f.raw[5], f.decision.where) for f in line.fused}
+    assert decided[1000] == (0, "nowhere")
+    assert decided[2000] == (0x72, "board")
+    assert decided[3000] == decided[5000] == (0x73, "board")
+    assert decided[6000] == (0, "nowhere")  # 2.5 s after it was given
+    masks = {out.device: out.mask for out in line.told if out.state[5] == 0x72}
+    assert set(masks) == {BOARDS[0]}  # who answered is not told so
+
+
+# -- layer 6
+
+
+def test_rules_have_slack_and_hold() -> None:
+    line = Line(boards=1, rules=[FAN])
+    strengths = [0, 1, 0, -1, -2, -2, -2, -2, 0, 1]
+    for rho in strengths:
+        line.second(state(l0=bytesil.make(rho, 0)))
+    line.settle()
+    by_tick = {f.time: (f.raw[6], f.rule) for f in line.fused}
+    actions = [by_tick[BEGIN + 1000 * i] for i in range(len(strengths))]
+    on, off = (0x84, "fan"), (0, "")
+    # On at 1 s; -1 is within the slack; -2 is not, but for 3 s it is held: until 4 s.
+    assert actions == [off, on, on, on, off, off, off, off, off, on]
+    outputs = [out.state[6] for out in line.told if out.mask >> 6 & 1]
+    assert outputs[0] == 0
+    assert 0x84 in outputs
+
+
+def test_the_first_rule_that_is_on_decides() -> None:
+    line = Line(boards=2, rules=[ALARM, FAN], rest={"rho": -7, "theta": 1})
+    line.second(state(l0=0xA0), state(l4=0x80))
+    line.second(state(l0=0x10), state(l4=0x80))
+    line.settle()
+    rules = {f.time - BEGIN: (f.rule, f.raw[6]) for f in line.fused}
+    assert rules[-1000] == ("alarm", 0x88)  # nothing is perceived: layer 4 is missing
+    assert rules[0] == rules[1000] == ("fan", 0x84)
+    line.second(state(l0=0x10), state(l4=0x80))
+    line.settle()
+    assert {f.time: f.raw[6] for f in line.fused}[line.now - HORIZON - 1000] == 0x11
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(-8, 7), min_size=1, max_size=30), st.integers(0, 3))
+def test_a_rule_stays_on_for_its_hold(strengths: list[int], slack: int) -> None:
+    """Each time that an output is on, it is so for the hold or longer, unless the test ends."""
+    line = Line(boards=1, rules=[{**FAN, "slack": slack}], horizon_ms=1000)
+    for rho in strengths:
+        line.second(state(l0=bytesil.make(rho, 1)))
+    runs = "".join("x" if f.raw[6] else " " for f in line.fused).rstrip("x").split()
+    assert all(len(run) >= 3 for run in runs)
+
+
+# -- layer 7
+
+
+def test_the_context_follows_a_step_by_its_time_constant() -> None:
+    """From 1 towards i: after k ticks 1/e of the way is left; the phase turns on its way."""
+    context = Environmental(100)
+    for _ in range(100):
+        context.add(bytes((0x80, 0, 0, 0, 0)))
+    assert context.byte == 0x80
+    for _ in range(100):
+        context.add(bytes((0x84, 0, 0, 0, 0)))
+    left = (1 - 1 / 100) ** 100
+    assert left == pytest.approx(0.366, abs=0.001)
+    assert context.byte == bytesil.from_complex(round(16384 * left), round(16384 * (1 - left)))
+    assert bytesil.phase(context.byte) == 3
+    for _ in range(1000):
+        context.add(bytes((0x84, 0, 0, 0, 0)))
+    assert context.byte == 0x84
+
+
+@given(st.lists(st.binary(min_size=5, max_size=5), max_size=50), st.integers(1, 1000))
+def test_the_context_is_bounded_by_what_was_perceived(seen: list[bytes], ticks: int) -> None:
+    """Never stronger than the strongest, NULL only before the first reading; silence keeps it."""
+    context = Environmental(ticks)
+    strongest = -9
+    for perception in seen:
+        byte = context.add(perception)
+        strongest = max([strongest, *(bytesil.rho(b) for b in perception if b)])
+        assert (byte == 0) == (strongest == -9)
+        if byte:
+            assert bytesil.rho(byte) <= max(strongest, -7)
+        assert context.add(bytes(5)) == byte
+
+
+# -- who is told
+
+
+def test_boards_are_told_what_is_new() -> None:
+    line = Line(boards=2, rules=[FAN], refresh_ms=10_000)
+    for _ in range(30):
+        line.second(state(l0=0x90), state(l0=0x90))
+    fan = [out for out in line.told if out.state[6]]
+    assert {out.device for out in fan} == set(BOARDS[:2])
+    assert all(out.mask == 0xC0 and out.state[7] == 0x90 for out in fan)
+    assert len(fan) == 2 * 3  # at once, and twice again in the 26 s left
+    assert not any(out.state[:5] != bytes(5) or out.state[8:] != bytes(8) for out in line.told)
+    again = line.fusion.tick(line.now)
+    assert again == []
+    line.fusion.unsent(fan[0])
+    assert [out.device for out in line.fusion.tick(line.now)] == [fan[0].device]
+    line.fusion.on_up(BOARDS[1])
+    assert [out.device for out in line.fusion.tick(line.now)] == [BOARDS[1]]
+
+
+def test_a_snapshot_is_json() -> None:
+    line = Line(boards=2, rules=[FAN])
+    line.second(state(l0=0x90, l3=0x7C), state(l0=0x98))
+    line.fusion.on_answer(BOARDS[0], Answer(line.now, 1, 0x71), line.now)
+    line.settle()
+    told = json.loads(json.dumps(line.fusion.snapshot()))
+    assert told["places"]["here"]["boards"][BOARDS[1].hex()]["taken"] == 1
+    lines = [json.loads(json.dumps(fused.as_json())) for fused in line.fused]
+    perceived = next(each for each in lines if each["time"] == BEGIN)
+    assert perceived["layers"]["photonic"] == {"rho": -7, "theta": 0, "agreement": 0, "boards": 2}
+    assert perceived["layers"]["gustatory"]["boards"] == 1
+    answered = next(each for each in lines if each["time"] == BEGIN + 1000)
+    assert (answered["class"], answered["where"]) == (1, "board")
+    assert answered["board"] == BOARDS[0].hex()
+
+
+def test_unknown_places() -> None:
+    line = Line()
+    with pytest.raises(UsageError, match="no place is called 'there': take one of here"):
+        line.fusion.state("there")
+    with pytest.raises(UsageError, match=r"add \[electronic\]"):
+        line.fusion.label("here", 0, line.now, line.now)
+
+
+# -- what places learn
+
+
+def test_labels_find_their_states() -> None:
+    line = Line(electronic=CLASSES)
+    for n in range(6):
+        line.second(state(l0=0x81 + n), b"")
+    line.fusion.label("here", "work", BEGIN + 5500, line.now)  # its tick is still to be fused
+    line.fusion.label("here", 2, BEGIN + 1999, line.now)  # its tick is over
+    line.fusion.label("here", 2, BEGIN - 1, line.now)  # nothing was perceived then
+    line.settle()
+    assert line.fusion.snapshot()["places"]["here"]["samples"] == 2
+    samples = list(line.fusion.participants["here"]._samples)
+    perceived = [bytes((0x82, 0, 0, 0, 0)), bytes((0x86, 0, 0, 0, 0))]
+    assert samples == [(inputs(perceived[0]), 2), (inputs(perceived[1]), 1)]
+    for found, at, says in (
+        ("idle", BEGIN, "class 'idle' is none of rest, work, fault"),
+        (3, BEGIN, "class 3 is out of 0..2"),
+        (1, line.now + 1, "is to come"),
+        (1, BEGIN - 50_000, "no state of 50000 is kept"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            line.fusion.label("here", found, at, line.now)
+
+
+def participants(n: int) -> list[Participant]:
+    """Return places that have each seen two of three kinds of states: class = strongest layer."""
+    made = []
+    for k in range(n):
+        place = Participant(f"place {k}", INPUTS, 200)
+        for i in range(120):
+            found = (k + i % 2) % 3
+            raw = bytearray(5)
+            raw[found] = bytesil.make(1 + i % 3, i)
+            raw[(found + 1 + i % 2) % 3] = bytesil.make(-2 - i % 2, 3 * i)
+            place.add(inputs(bytes(raw)), found)
+        made.append(place)
+    return made
+
+
+def federation() -> Federation:
+    return Federation(Task((INPUTS, 8, 3), True, 10000), seed=3, rate=256, epochs=2)
+
+
+def test_places_learn_what_none_of_them_has_seen_whole() -> None:
+    fed, places = federation(), participants(3)
+    for _ in range(15):
+        assert learn_together(fed, places) == 3
+    assert all(place.status().model == fed.name for place in places)
+    electronic = Electronic()
+    electronic.load(fed.task.sizes, fed.master.codes())
+    right = 0
+    for found in range(3):
+        for theta in range(16):
+            raw = bytearray(5)
+            raw[found], raw[(found + 1) % 3] = bytesil.make(2, theta), bytesil.make(-2, theta + 5)
+            right += electronic.decide(bytes(raw), []).found == found
+    assert right >= 46
+
+
+def test_a_late_place_and_one_without_samples() -> None:
+    """A place that comes late gets the whole model; one that was left out of a round catches up."""
+    fed, places = federation(), participants(3)
+    empty = Participant("empty", INPUTS, 10)
+    for _ in range(2):
+        assert learn_together(fed, [*places[:2], empty]) == 2
+    assert learn_together(fed, [places[2], empty]) == 1
+    assert learn_together(fed, [*places, empty]) == 3
+    assert {place.status().model for place in [*places, empty]} == {fed.name}
+    assert empty.status().phase == p.IDLE
+
+
+def test_an_update_that_was_not_counted_waits_for_the_next_round() -> None:
+    """Its changes are given back to the learner: the next update has them too."""
+    fed, (place, other, _) = federation(), participants(3)
+    fed.open()
+    place.take(p.MODEL, fed.model())
+    place.take(p.ORDER, fed.order(place.name, place.status().model, place.count))
+    assert place.status().phase == p.REPORTING
+    lost = place.report()
+    assert lost
+    fed.close()  # without it
+    assert learn_together(fed, [place, other]) == 2
+    twin_fed, (twin, twin_other, _) = federation(), participants(3)
+    twin_fed.open()
+    twin_fed.close()
+    assert learn_together(twin_fed, [twin, twin_other]) == 2
+    assert twin_fed.number == fed.number
+    assert twin_fed.name != fed.name
+
+
+def test_samples_outlive_the_process() -> None:
+    fed, places = federation(), participants(2)
+    again = [Participant(f"place {k}", INPUTS, 200) for k in range(2)]
+    for place, restored in zip(places, again, strict=True):
+        restored.load(place.save())
+        assert restored.save() == place.save()
+        with pytest.raises(SilError):
+            restored.load(place.save()[:-1] + b"!")
+        with pytest.raises(FormatError, match="no samples of 7 inputs"):
+            Participant("other", 7, 10).load(place.save())
+    twin = federation()
+    assert learn_together(fed, places) == learn_together(twin, again) == 2
+    assert fed.name == twin.name
+    empty = Participant("empty", INPUTS, 10)
+    empty.load(empty.save())
+    assert empty.count == 0
+
+
+@given(st.binary(max_size=60), st.sampled_from([p.MODEL, p.ORDER, 9]))
+def test_damaged_objects_change_nothing(body: bytes, kind: int) -> None:
+    place = Participant("here", INPUTS, 10)
+    with pytest.raises((SilError, FormatError)):
+        place.take(kind, body)
+    assert place.status().phase == p.EMPTY
+
+
+def test_models_of_other_inputs_and_cut_ones_are_refused() -> None:
+    place = participants(1)[0]
+    other = Federation(Task((7, 3), True, 10000))
+    with pytest.raises(FormatError, match="takes 7 inputs, places give 30"):
+        place.take(p.MODEL, other.model())
+    fed = federation()
+    learn_together(fed, [place])
+    before = place.status().model
+    whole = fed.model()
+    for wrong in (whole[:-1], whole + b"\0", whole[:40]):
+        with pytest.raises(SilError):
+            place.take(p.MODEL, wrong)
+    order = fed.order(place.name, before, place.count)
+    with pytest.raises(SilError):
+        place.take(p.ORDER, order[:10])
+    assert place.status().model == before
