@@ -1,61 +1,61 @@
-"""What `device.json` says, checked before anything starts: `paebiru deploy` writes it."""
+"""What `device.json` says, checked before anything starts: `paebiru deploy` writes it.
+
+A board lets go of this module once it has started (`start`).
+"""
 
 import json
 
 from .errors import ConfigError
+from .kept import Config, Learn
 from .kinds import Any, Table
 
 VERSION = 1
 FILE = "device.json"
 
 
-class Config:
-    """One node's configuration.
-
-    Args:
-        given: the object of device.json.
+def checked(given: "Table") -> Config:
+    """Return the configuration that the object of device.json says.
 
     Raises:
         ConfigError: a key is missing or has a value that cannot be; the message names it.
     """
+    if not isinstance(given, dict) or given.get("version") != VERSION:
+        raise ConfigError("version must be %d: deploy again" % VERSION)
+    made = Config()
+    made.name = _text(given, "name")
+    made.node = _number(given, "node", 0, 0, 0xFFFF)
+    made.board = _table(given, "board")
+    made.links = _roles(given)
+    made.sensors = [_sensor(entry) for entry in _list(given, "sensors")]
+    for layer in _list(given, "layers"):
+        if not isinstance(layer, int) or not 0 <= layer <= 4:
+            raise ConfigError("layers: a board senses layers 0 to 4, not %r" % (layer,))
+        made.layers |= 1 << layer
+    made.outputs = _table(given, "outputs")
+    made.period = _number(given, "period_ms", 1000, 10, 1 << 24)
+    made.batch = _number(given, "batch", 16, 1, 48)
+    made.health = _number(given, "health_s", 60, 1, 86400)
+    made.rho_critical = _number(given, "rho_critical", 16384, 0, 32768)
+    made.slice = _number(given, "slice", 8, 1, 1024)
+    if "learn" in given:
+        made.learn = _learn(_table(given, "learn"), len(made.sensors))
+    return made
 
-    def __init__(self, given: "Table") -> None:
-        if not isinstance(given, dict) or given.get("version") != VERSION:
-            raise ConfigError("version must be %d: deploy again" % VERSION)
-        self.name = _text(given, "name")
-        self.node = _number(given, "node", 0, 0, 0xFFFF)
-        self.board = _table(given, "board")
-        self.links = _roles(given)
-        self.sensors = [_sensor(entry) for entry in _list(given, "sensors")]
-        self.layers = 0
-        for layer in _list(given, "layers"):
-            if not isinstance(layer, int) or not 0 <= layer <= 4:
-                raise ConfigError("layers: a board senses layers 0 to 4, not %r" % (layer,))
-            self.layers |= 1 << layer
-        self.outputs = _table(given, "outputs")
-        self.period = _number(given, "period_ms", 1000, 10, 1 << 24)
-        self.batch = _number(given, "batch", 16, 1, 48)
-        self.health = _number(given, "health_s", 60, 1, 86400)
-        self.rho_critical = _number(given, "rho_critical", 16384, 0, 32768)
-        self.slice = _number(given, "slice", 8, 1, 1024)  # samples trained a step
-        self.learn = Learn(_table(given, "learn"), len(self.sensors)) if "learn" in given else None
 
-
-class Learn:
-    """Which sensor feeds the model, and how its readings become inputs."""
-
-    def __init__(self, given: "Table", sensors: int) -> None:
-        self.sensor = _number(given, "sensor", 0, 0, 255)
-        if self.sensor >= sensors:
-            raise ConfigError("learn.sensor %d: there are %d sensors" % (self.sensor, sensors))
-        self.window = _number(given, "window", 0, 0, 1024)  # frames; 0: a reading is a row
-        self.capacity = _number(given, "capacity", 200, 1, 65535)  # samples kept
-        self.preload = bool(given.get("preload", False))  # take a recording's samples at once
-        text = given.get("scaler", "")
-        try:
-            self.scaler = bytes.fromhex(text)
-        except (TypeError, ValueError):
-            raise ConfigError("learn.scaler: hex digits are wanted, not %r" % (text,))
+def _learn(given: "Table", sensors: int) -> Learn:
+    made = Learn()
+    made.sensor = _number(given, "sensor", 0, 0, 255)
+    if made.sensor >= sensors:
+        raise ConfigError("learn.sensor %d: there are %d sensors" % (made.sensor, sensors))
+    made.window = _number(given, "window", 0, 0, 1024)
+    made.capacity = _number(given, "capacity", 200, 1, 65535)
+    made.preload = bool(given.get("preload", False))
+    text = given.get("scaler", "")
+    try:
+        made.scaler = bytes.fromhex(text)
+    except (TypeError, ValueError):
+        raise ConfigError("learn.scaler: hex digits are wanted, not %r" % (text,))
+    return made
 
 
 def parse(text: "str | bytes") -> Config:
@@ -68,11 +68,11 @@ def parse(text: "str | bytes") -> Config:
         given = json.loads(text)
     except ValueError:
         raise ConfigError("device.json is no JSON: deploy again")
-    return Config(given)
+    return checked(given)
 
 
 def _roles(given: "Table") -> "list[str]":
-    known = given["board"].get("links", {})
+    known = _table(_table(given, "board"), "links")
     roles = _list(given, "links")
     for role in roles:
         if role not in known:

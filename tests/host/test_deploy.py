@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,19 +12,23 @@ from typing import Any
 import pytest
 import serial
 
+import vboards
 from deployed import FILE, HEAP, bundle, paebiru, recording, settings
 from paebiru import boards
 from paebiru.commands.deploy import deploy
 from paebiru.deploy import settings as given
+from paebiru.deploy import sources
 from paebiru.deploy.bundle import LIST, Bundle, listed
 from paebiru.deploy.copy import copy
 from paebiru.deploy.drive import onto_drive
 from paebiru.deploy.onto import prepare
+from paebiru.deploy.repl import Repl
 from paebiru.errors import UsageError
 from paebiru.vboard import VirtualBoard
-from vboards import mpremote
+from targets import ROOT
 
-TCP = {"pty": "", "tcp": "127.0.0.1:0"}
+NODE = ROOT / "firmware" / "paebiru_node"
+
 NN = "/lib/sil/nn.mpy"
 
 
@@ -30,6 +36,13 @@ NN = "/lib/sil/nn.mpy"
 def board(tmp_path: Path) -> Iterator[VirtualBoard]:
     with VirtualBoard(tmp_path / "board", heap=HEAP) as virtual:
         yield virtual
+
+
+def mpremote(board: VirtualBoard, *words: str) -> str:
+    """Run the real command on a board whose node is stopped: its one Ctrl-C may come too early."""
+    with Repl(board.port):
+        pass
+    return vboards.mpremote(board, *words)
 
 
 def files_of(board: VirtualBoard) -> set[str]:
@@ -49,50 +62,46 @@ walk('')
 """
 
 
-@pytest.mark.parametrize("tcp", TCP)
-def test_only_what_differs_is_sent(tmp_path: Path, tcp: str) -> None:
+def test_only_what_differs_is_sent(board: VirtualBoard) -> None:
+    """Over a terminal; test_doctor.py deploys over TCP."""
     made = bundle()
     everything = [path for path in made.files if path != LIST]
-    with VirtualBoard(tmp_path / "board", heap=HEAP, tcp=TCP[tcp]) as board:
-        first = copy(board.port, made)
-        assert first.device == board.id
-        assert list(first.sent) == everything
-        assert (first.unchanged, first.removed) == (0, ())
-        assert first.size > sum(map(len, made.files.values()))  # the list goes twice
+    first = copy(board.port, made)
+    assert first.device == board.id
+    assert list(first.sent) == everything
+    assert (first.unchanged, first.removed) == (0, ())
+    assert first.size > sum(map(len, made.files.values()))  # the list goes twice
 
-        again = copy(board.port, made)
-        assert (again.sent, again.removed, again.size) == ((), (), 0)
-        assert again.unchanged == len(everything)
+    again = copy(board.port, made)
+    assert (again.sent, again.removed, again.size) == ((), (), 0)
+    assert again.unchanged == len(everything)
 
-        other = made.configured(json.loads(made.files["/device.json"]) | {"name": "another"})
-        changed = copy(board.port, other)
-        assert changed.sent == ("/device.json",)
-        if tcp == "tcp":
-            return
+    other = made.configured(json.loads(made.files["/device.json"]) | {"name": "another"})
+    changed = copy(board.port, other)
+    assert changed.sent == ("/device.json",)
+    # Whatever happened to the files there: it is their own bytes that count.
+    damage = (
+        f"f=open('{NN}','r+b'); f.seek(200); f.write(b'!'); f.close(); import os;"
+        "os.remove('/lib/sil/crc.mpy'); open('/lib/sil/old.mpy','w').close();"
+        "os.mkdir('/lib/sil/gone'); open('/lib/sil/gone/x.py','w').close();"
+        "open('/mine.txt','w').close(); os.mkdir('/lib/others');"
+        "open('/lib/others/a.py','w').close()"
+    )
+    mpremote(board, "exec", damage)
+    repaired = copy(board.port, other)
+    assert sorted(repaired.sent) == ["/lib/sil/crc.mpy", NN]
+    assert repaired.removed == ("/lib/sil/gone/x.py", "/lib/sil/old.mpy")
+    there = files_of(board)
+    assert there == {*made.files, "/mine.txt", "/lib/others/a.py"}
+    assert "gone" not in mpremote(board, "fs", "ls", ":/lib/sil")
 
-        # Whatever happened to the files there: it is their own bytes that count.
-        damage = (
-            f"f=open('{NN}','r+b'); f.seek(200); f.write(b'!'); f.close(); import os;"
-            "os.remove('/lib/sil/crc.mpy'); open('/lib/sil/old.mpy','w').close();"
-            "os.mkdir('/lib/sil/gone'); open('/lib/sil/gone/x.py','w').close();"
-            "open('/mine.txt','w').close(); os.mkdir('/lib/others');"
-            "open('/lib/others/a.py','w').close()"
-        )
-        mpremote(board, "exec", damage)
-        repaired = copy(board.port, other)
-        assert sorted(repaired.sent) == ["/lib/sil/crc.mpy", NN]
-        assert repaired.removed == ("/lib/sil/gone/x.py", "/lib/sil/old.mpy")
-        there = files_of(board)
-        assert there == {*made.files, "/mine.txt", "/lib/others/a.py"}
-        assert "gone" not in mpremote(board, "fs", "ls", ":/lib/sil")
-
-        # A recording that is no longer wanted goes; the owner's files do not.
-        files = {path: data for path, data in other.files.items() if path != f"/{FILE}"}
-        without = Bundle(other.board, files).configured({"version": 1})
-        assert copy(board.port, without).removed == (f"/{FILE}",)
-        assert files_of(board) == {*without.files, "/mine.txt", "/lib/others/a.py"}
-        said = mpremote(board, "fs", "sha256sum", ":/device.json")
-        assert without.hashes["/device.json"] in said
+    # A recording that is no longer wanted goes; the owner's files do not.
+    files = {path: data for path, data in other.files.items() if path != f"/{FILE}"}
+    without = Bundle(other.board, files).configured({"version": 1})
+    assert copy(board.port, without).removed == (f"/{FILE}",)
+    assert files_of(board) == {*without.files, "/mine.txt", "/lib/others/a.py"}
+    said = mpremote(board, "fs", "sha256sum", ":/device.json")
+    assert without.hashes["/device.json"] in said
 
 
 class Stop(Exception):
@@ -171,8 +180,6 @@ def test_ports_that_cannot_be_opened(board: VirtualBoard, tmp_path: Path) -> Non
 def test_a_port_without_python_says_so_in_time() -> None:
     silent, end = os.openpty()
     try:
-        from paebiru.deploy.repl import Repl
-
         with pytest.raises(UsageError, match="no MicroPython answers"), Repl(os.ttyname(end), 1.0):
             pass
     finally:
@@ -345,7 +352,7 @@ def test_the_command(board: VirtualBoard, tmp_path: Path) -> None:
     assert "verified and started" in said
     assert said.count("\n") == 1
     (tmp_path / "s.toml").write_text(f"recordings = ['{FILE}']\n" + text)
-    assert ": 0 files sent" in paebiru(*words)
+    assert given.load(tmp_path / "s.toml")[1] == {FILE: recording()}
 
     said = paebiru("deploy", "--board", "vm", code=2)
     assert said.startswith("paebiru: give --port (MicroPython) or --drive")
@@ -364,3 +371,53 @@ def test_the_command(board: VirtualBoard, tmp_path: Path) -> None:
 def test_the_way_has_to_fit_the_board(board: str, way: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         deploy(board, **way)
+
+
+# -- frozen
+
+
+def frozen() -> dict[str, Path]:
+    """Return what firmware/manifest.py lists, by MicroPython's own rules of `package`."""
+    manifest = ROOT / "firmware" / "manifest.py"
+    found: dict[str, Path] = {}
+
+    def package(name: str, files: list[str] | None = None, base_path: str = ".") -> None:
+        base = (manifest.parent / base_path).resolve()
+        listed = files or [p.relative_to(base / name) for p in (base / name).rglob("*.py")]
+        for file in listed:
+            assert (base / name / file).is_file()
+            found[f"{name}/{file}"] = base / name / file
+
+    before = Path.cwd()
+    os.chdir(manifest.parent)  # as MicroPython's tool does
+    try:
+        exec(manifest.read_text(), {"package": package})
+    finally:
+        os.chdir(before)
+    return found
+
+
+def test_the_manifest_freezes_all_that_a_micropython_board_runs() -> None:
+    drivers = tuple(path.stem for path in (NODE / "sensors").glob("*.py") if has_driver(path))
+    assert "bh1750" in drivers
+    needed = {str(sources.place(path)) for path in sources.modules("micropython", drivers)}
+    listed = frozen()
+    assert needed <= set(listed)
+    for unwanted in ("paebiru_node/port/cp.py", "paebiru_node/_root/main.py"):
+        assert unwanted not in listed
+
+
+def test_micropythons_own_tool_reads_the_manifest() -> None:
+    """The tool comes with MicroPython's source, which tests/mcu/build.sh fetches and may keep."""
+    tools = sorted((ROOT / "build" / "mcu").glob("*/manifestfile.py"))
+    if not tools:
+        pytest.skip("MicroPython's tools/manifestfile.py is not here: tests/mcu/build.sh")
+    words = ("--freeze", "--lib", "", str(ROOT / "firmware" / "manifest.py"))
+    done = subprocess.run(
+        [sys.executable, str(tools[-1]), *words], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("full_path=") == len(frozen())
+
+
+def has_driver(path: Path) -> bool:
+    return "class Driver" in path.read_text(encoding="utf-8")

@@ -23,6 +23,7 @@ PATIENCE = 25.0
 """Seconds for a node to let go: it hears Ctrl-C again ten after its hub's last frame."""
 _ATTEMPT = 2.0  # s for one try
 _QUIET = 0.2  # s
+_KNOCK = 0.1  # s between two Ctrl-C
 _PIECE = 4096  # bytes of a file in one go; a board has room for that after its reset
 _ANSWER = 10.0  # s between two bytes of an answer
 _RESET = """
@@ -152,10 +153,17 @@ class Repl:
         """Start the board over, with its program."""
         if self.run(_CAN_RESET).strip() == "True":
             self._guarded(lambda: self._line.exec_raw_no_follow(_RESET))
-            time.sleep(0.2)  # until it has read that, and before the line is let go
+            self._wait_for_reset()
         else:
             self._guarded(self._line.exit_raw_repl)
             self._line.serial.write(b"\x04")
+
+    def _wait_for_reset(self) -> None:
+        """Wait until the board is gone or says something new: what comes now would be lost."""
+        deadline = time.monotonic() + _ATTEMPT
+        with suppress(OSError):  # its USB goes away with it
+            while time.monotonic() < deadline and not self._line.serial.in_waiting:
+                time.sleep(0.02)
 
     def _enter(self) -> None:
         """Interrupt whatever runs until the REPL answers, and leave nothing of it behind."""
@@ -183,6 +191,7 @@ class Repl:
 
     def _attempt(self) -> bool:
         """Try to get an answer; tell whether a node has run."""
+        self._knock()
         self._raw(_ATTEMPT)
         self._drain()  # what earlier attempts have asked for may come only now
         self._raw(_ATTEMPT)
@@ -193,6 +202,15 @@ class Repl:
             return True
         self.runtime, has_run = ast.literal_eval(printed.decode())
         return bool(has_run)
+
+    def _knock(self) -> None:
+        """Send Ctrl-C until there is a prompt: a board that starts over and over hears one."""
+        said = b""
+        deadline = time.monotonic() + _ATTEMPT
+        while time.monotonic() < deadline and not said.rstrip().endswith(b">"):
+            self._line.serial.write(b"\x03")
+            time.sleep(_KNOCK)
+            said = (said + self._line.serial.read(self._line.serial.in_waiting))[-16:]
 
     def _raw(self, patience: float, soft_reset: bool = False) -> None:
         with redirect_stdout(io.StringIO()):  # mpremote prints what it does not understand
