@@ -137,15 +137,21 @@ class Coordinator:
             done(m.E_CODEC)
 
     def count(self, device: bytes, body: bytes, done: Callable[[int], None]) -> None:
-        """Count an update in memory; a hub makes it durable first.
+        """Have an update counted; a durable federation is done when it is stored.
 
         Raises:
             FormatError: it is damaged, or of another round or model.
         """
-        assert self.federation is not None
-        self.federation.take(device, body)
-        self.told("update", self.devices[device], self.federation.updates[device])
-        done(0)
+        federation = self.federation
+        assert federation is not None
+
+        def counted(code: int) -> None:
+            here = self.devices.get(device)
+            if not code and here is not None and device in federation.updates:
+                self.told("update", here, federation.updates[device])
+            done(code)
+
+        federation.take(device, body, counted)
 
     def on_committed(self, device: Device) -> None:
         """The board has what was sent; its STATUS follows."""

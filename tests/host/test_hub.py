@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,9 +19,12 @@ import pytest
 
 import light_boards
 from paebiru import recordings
+from paebiru.federated.rounds import Federation
 from paebiru.hub.policy import Policy
 from paebiru.keys import KeyStore
 from paebiru.sim import plan
+from paebiru.sim.board import SimBoard
+from sil.protocol import Task
 
 PAEBIRU = str(Path(sys.executable).with_name("paebiru"))
 BOARDS = int(os.environ.get("PAEBIRU_BOARDS", "5"))
@@ -126,7 +130,7 @@ def test_a_fleet_of_vms_learns_while_boards_are_killed(tmp_path: Path) -> None:
         for board in boards:
             stack.callback(board.kill)
         running = stack.enter_context(
-            hub(tmp_path / "hub", *options, "--rounds", str(ROUNDS), "--deadline", "20")
+            hub(tmp_path / "hub", *options, "--rounds", str(ROUNDS), "--deadline", "20", "--no-api")
         )
         running.event("listening")
         for board in boards:
@@ -160,7 +164,7 @@ def test_a_missing_board_does_not_hold_the_round_and_a_revoked_one_is_hung_up_on
         running = stack.enter_context(
             hub(
                 tmp_path / "hub", "--listen", f"127.0.0.1:{port}", "--boards", "2", "--rounds",
-                "50", "--deadline", "3",
+                "50", "--deadline", "3", "--no-api",
             )
         )  # fmt: skip
         running.event("listening")
@@ -179,6 +183,68 @@ def test_a_missing_board_does_not_hold_the_round_and_a_revoked_one_is_hung_up_on
         running.event("revoked", 20)
         running.until(lambda said: said["event"] == "down", 20)
         assert running.stop() == 0
+
+
+def undisturbed(boards: int, rounds: int, samples: int) -> str:
+    """Return the name of the model of the same boards where nothing goes wrong."""
+    world = plan.prepare(plan.Plan(clients=max(boards, 10)))
+    fed = Federation(Task(world.sizes, world.split.signed, 500), seed=0)
+    model = fed.model()
+    fewer = replace(world, parts=[part[:samples] for part in world.parts])
+    fleet = [(b"light%03d" % i, SimBoard(fewer, i, model)) for i in range(boards)]
+    for number in range(rounds):
+        before = fed.before if number else fed.name
+        fed.open()
+        for name, board in fleet:
+            fed.take(name, board.round(fed.order(name, before, board.samples)))
+        fed.close()
+    return fed.name.hex()
+
+
+def test_a_hub_that_is_killed_goes_on_to_the_same_model(tmp_path: Path) -> None:
+    """SIGKILL at seeded moments, then --resume: not one update is lost or counted twice."""
+    port, rounds = free_port(), 6
+    boards = make_boards(tmp_path, 2, port, samples=30)
+    options = ("--listen", f"127.0.0.1:{port}", "--boards", "2", "--rounds", str(rounds),
+               "--least", "2", "--deadline", "60", "--no-api")  # fmt: skip
+    random = Random(7)
+    starts = 0
+    with ExitStack() as stack:
+        for board in boards:
+            stack.callback(board.kill)
+            board.start()
+        while True:
+            starts += 1
+            again = ("--resume",) if starts > 1 else ()
+            with hub(tmp_path / "hub", *options, *again) as running:
+                running.event("listening")
+                if starts <= 4:
+                    running.until(lambda said: said["event"] in ("update", "open"), 60)
+                    time.sleep(random.uniform(0, 0.3))
+                    running.process.kill()
+                    continue
+                stopped = running.event("finished")
+                break
+    assert stopped["round"] == rounds
+    assert stopped["model"] == undisturbed(2, rounds, 30)
+
+
+def test_resume_and_its_absence_are_told(tmp_path: Path) -> None:
+    def run(*options: str) -> str:
+        done = subprocess.run(
+            [PAEBIRU, "hub", "--dir", str(tmp_path), "--no-find", "--no-api", "--listen",
+             "127.0.0.1:0", *options],
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert done.returncode == 2
+        return done.stderr
+
+    assert "start without --resume" in run("--resume")
+    with hub(tmp_path, "--listen", "127.0.0.1:0", "--no-api") as running:
+        running.event("listening")
+        assert running.stop() == 0
+    assert "--resume" in run()
+    assert "64-32-10" in run("--resume", "--hidden", "16")
 
 
 def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:

@@ -50,6 +50,10 @@ def hub(
     token_file: Annotated[
         Path | None, typer.Option(help="Whose token callers must send; or PAEBIRU_TOKEN.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what --dir holds, to the bit.")
+    ] = False,
+    branch: Annotated[int, typer.Option(help="With --resume: of which branch.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Serve boards and hold rounds with them, until all are done or Ctrl-C.
@@ -71,7 +75,7 @@ def hub(
     policy = Policy(rounds, boards, fraction, over, deadline, least)
     options = Options(
         dir, dataset, _units(hidden), share, epochs, seed, host, port, tuple(serial or ()), find,
-        policy, json, door,
+        policy, json=json, api=door, resume=resume, branch=branch,
     )  # fmt: skip
     tell = Telling(sys.stdout if json else None)
     if not json:
@@ -91,6 +95,8 @@ def _show(said: dict[str, Any]) -> None:
     event = said["event"]
     if event == "listening":
         out.print(f"listening on {said['host']}:{said['port']}; {said['weights']} weights")
+    elif event == "resuming":
+        out.print(f"going on with round {said['round']}")
     elif event == "api":
         out.print(f"API on http://{said['host']}:{said['port']}/v1/hub", soft_wrap=True)
     elif event == "round":

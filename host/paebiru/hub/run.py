@@ -3,12 +3,13 @@
 import asyncio
 import signal
 from contextlib import AsyncExitStack, closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from paebiru import datasets, files, models
 from paebiru.errors import UsageError
 from paebiru.federated import evaluate
+from paebiru.federated.durable import Durable, begin, resume
 from paebiru.federated.master import RATE_ONE
 from paebiru.federated.rounds import Federation
 from paebiru.hub.api import Api, served
@@ -17,6 +18,8 @@ from paebiru.hub.policy import Policy
 from paebiru.hub.service import Hub, Measure
 from paebiru.hub.tell import Telling
 from paebiru.keys import KeyStore
+from paebiru.store import Store
+from paebiru.store.group import beside
 from sil import update
 from sil.protocol import Task
 
@@ -38,6 +41,8 @@ class Options:
     finds: bool = False
     policy: Policy = field(default_factory=Policy)
     json: bool = False
+    resume: bool = False
+    branch: int = 0
     api: Api | None = None
     """Where the HTTP API is served; None: nowhere."""
 
@@ -69,15 +74,43 @@ def federation(options: Options) -> tuple[Federation, Measure]:
     return made, measure
 
 
+def stored(store: Store, fresh: Federation, options: Options, measure: Measure) -> Durable:
+    """Return the federation of a store: begun as `fresh`, or gone on with where it was left.
+
+    Raises:
+        UsageError: there is one and `resume` was not asked for, or the other way round; or it
+            learns something else than the options say.
+        StoreError: the store is damaged or cannot be written.
+    """
+
+    def prepare(found: Durable) -> None:
+        found.measure = measure
+        found.settings = asdict(options.policy)
+
+    if not options.resume:
+        return begin(store, fresh, prepare)
+    found = resume(store, options.branch, prepare)
+    if vars(found.task) != vars(fresh.task):
+        sizes = "-".join(map(str, found.task.sizes))
+        raise UsageError(
+            f"{options.folder} learns a {sizes} network, {found.task.share / 100:g} % sent:"
+            " give the --dataset, --hidden and --share that it was begun with"
+        )
+    return found
+
+
 async def serve(options: Options, tell: Telling) -> Federation:
     """Run a hub until its rounds are done, or it is told to stop.
 
     Raises:
         UsageError: an option cannot be, or the port is taken.
     """
-    made, measure = federation(options)
+    fresh, measure = federation(options)
     folder = files.folder(options.folder)
     async with AsyncExitStack() as stack:
+        store = stack.enter_context(closing(Store(folder)))
+        made = stored(store, fresh, options, measure)
+        store.updates.run = beside(asyncio.get_running_loop())
         keys = stack.enter_context(closing(KeyStore(folder / "keys.sqlite")))
         hub = Hub(keys, made, options.policy.check(), tell, measure)
         lines = Lines(hub)
@@ -90,6 +123,8 @@ async def serve(options: Options, tell: Telling) -> Federation:
                 " is another hub running? --listen HOST:PORT takes another port"
             ) from None
         tell("listening", host=options.host, port=port, weights=len(made.first))
+        if made.number:
+            tell("resuming", round=made.number, is_open=made.is_open, model=made.name.hex())
         rounds = asyncio.create_task(hub.hold())
         helpers = [
             asyncio.create_task(hub.watch()),

@@ -51,7 +51,8 @@ class Hub(Coordinator):
         self.is_paused = False
         self.summaries: list[dict[str, Any]] = []
         self._measure = measure
-        self._chosen: frozenset[bytes] = frozenset()
+        # Whom the open round has asked; of one that was open when the hub started, everybody.
+        self._chosen: frozenset[bytes] | None = None
         self._changed = asyncio.Event()
 
     # -- who comes in
@@ -131,7 +132,7 @@ class Hub(Coordinator):
 
     def seen(self, device: bytes, status: said.Status) -> said.Status:
         """Let a board that was not chosen look like one without samples: it is not to train."""
-        if device in self._chosen:
+        if self._chosen is None or device in self._chosen:
             return status
         idle = copy(status)
         idle.samples = 0
@@ -148,7 +149,10 @@ class Hub(Coordinator):
     @property
     def asked(self) -> int:
         """How many boards the open round has asked, or the last one had."""
-        return len(self._chosen)
+        return len(self._asked())
+
+    def _asked(self) -> frozenset[bytes]:
+        return frozenset(self.able()) if self._chosen is None else self._chosen
 
     def pause(self, is_paused: bool = True) -> None:
         """Begin no more rounds, or go on beginning them; the open one is finished either way."""
@@ -178,7 +182,9 @@ class Hub(Coordinator):
         """Wait for the updates wanted, or the deadline."""
         federation = self.federation
         assert federation is not None
-        want = max(min(self.policy.wanted(len(self._chosen)), len(self._chosen)), 1)
+        if self._chosen is None:  # begun by the hub before this one: wait for who is coming
+            await self._until(lambda: len(self.able()) >= self.policy.boards, self.policy.deadline)
+        want = max(min(self.policy.wanted(len(self._asked())), len(self._asked())), 1)
         while True:
             done = await self._until(lambda: len(federation.updates) >= want, self.policy.deadline)
             if done or len(federation.updates) >= self.policy.least:
@@ -194,8 +200,8 @@ class Hub(Coordinator):
         summary = {
             "round": federation.number,
             "updates": len(updates),
-            "asked": len(self._chosen),
-            "missing": sorted(name.hex() for name in self._chosen - updates.keys()),
+            "asked": len(self._asked()),
+            "missing": sorted(name.hex() for name in self._asked() - updates.keys()),
             "bytes_up": sum(update.size for update in updates.values()),
             "bytes_down": len(federation.changes) * len(self.devices),
             "model": federation.name.hex(),
