@@ -6,8 +6,8 @@ from typing import Any as Any
 from typing import Protocol, TypeAlias
 
 from paebiru_node.app import Node as Node
-from paebiru_node.config import Config as Config
 from paebiru_node.health import Health as Health
+from paebiru_node.kept import Config as Config
 from paebiru_node.learning import Learning as Learning
 from paebiru_node.port import Port as Port
 from paebiru_node.sampler import Sampler as Sampler

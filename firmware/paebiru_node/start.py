@@ -5,12 +5,15 @@ cannot be, the board starts in safe mode: no sensors, no training, but it answer
 and tells why.  A minute of work, or RESTART from the hub, ends the count.
 """
 
+import gc
+import sys
+
 from sil.compat import const, ticks_diff
 
 from .app import Node
-from .config import FILE, Config, parse
 from .errors import ConfigError, Restart
 from .health import Health
+from .kept import Config
 from .kinds import Make, Port
 from .port import CAUSE_WATCHDOG
 
@@ -36,6 +39,7 @@ def run(make: "Make") -> None:
         make: called with the ``board`` part of device.json, returns the port.
     """
     config, problem = _config()
+    _forget("paebiru_node", "config")
     port = make(config.board)
     try:
         _live(port, config, problem)
@@ -87,15 +91,24 @@ def crashed(port: "Port", error: BaseException) -> None:
 
 def _config() -> "tuple[Config, str]":
     """Return the configuration, or the least one and why."""
+    from . import config
+
     try:
-        with open(FILE) as file:
-            return parse(file.read()), ""
+        with open(config.FILE) as file:
+            return config.parse(file.read()), ""
     except OSError:
         problem = "there is no device.json: run paebiru deploy"
     except ConfigError as error:
         problem = "device.json: %s" % error
     usb = {"links": {"usb": {"kind": "stdio"}}}
-    return Config({"version": 1, "board": usb, "links": ["usb"]}), problem
+    return config.checked({"version": 1, "board": usb, "links": ["usb"]}), problem
+
+
+def _forget(package: str, name: str) -> None:
+    """Let the memory of a module go that nothing needs behind the start."""
+    del sys.modules[package + "." + name]
+    delattr(sys.modules[package], name)
+    gc.collect()
 
 
 def _health(port: "Port", problem: str) -> Health:
@@ -121,8 +134,6 @@ def _count(stored: bytes) -> int:
 
 def report(error: BaseException) -> None:
     """Print where it happened, for whoever watches."""
-    import sys
-
     if hasattr(sys, "print_exception"):
         sys.print_exception(error)
     else:

@@ -7,7 +7,7 @@ import pytest
 from paebiru.sim.lab import BOARD
 from paebiru_node import learning as learning_module
 from paebiru_node.app import level
-from paebiru_node.config import Config, parse
+from paebiru_node.config import checked, parse
 from paebiru_node.errors import ConfigError
 from sil import bytesil
 from sil import protocol as p
@@ -271,7 +271,7 @@ def test_a_full_flash_refuses_the_model_and_the_board_goes_on(
 )
 def test_a_wrong_configuration_names_the_key(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        Config({**config(), **change})
+        checked({**config(), **change})
 
 
 def test_a_configuration_that_is_no_json() -> None:

@@ -6,7 +6,7 @@ from typing import Any, Never
 from paebiru.errors import UsageError
 from paebiru.sim.flash import Flash
 from paebiru.sim.port import Clock, SimPort
-from paebiru_node.config import Config
+from paebiru_node.config import checked
 from paebiru_node.errors import ConfigError
 from paebiru_node.port.common import described
 from paebiru_node.sensors import make
@@ -51,7 +51,7 @@ def check(device: dict[str, Any], recordings: Mapping[str, bytes]) -> None:
         UsageError: the node would refuse it, or one of its sensors' drivers would.
     """
     try:
-        Config(device)
+        checked(device)
     except ConfigError as error:
         raise UsageError(f"these settings cannot be: {error}") from None
     flash = Flash()

@@ -16,7 +16,7 @@ from typing import Any
 from paebiru.device import Desk, Device
 from paebiru.sim.flash import Flash, PowerCut
 from paebiru.sim.port import Bitten, Clock, SimPort, Wire
-from paebiru_node.config import Config
+from paebiru_node.config import checked
 from paebiru_node.errors import Restart
 from paebiru_node.port import CAUSE_POWER, CAUSE_RESET, CAUSE_WATCHDOG
 from paebiru_node.start import begin, crashed, step
@@ -52,7 +52,7 @@ class SimBoard:
     def start(self) -> None:
         """Begin a life."""
         self.boots += 1
-        self._life = begin(self.port, Config(self.given), "")
+        self._life = begin(self.port, checked(self.given), "")
 
     def power_cut(self) -> None:
         """Pull the plug and put it back: a new life on the same flash."""
