@@ -259,6 +259,24 @@ def test_distances_are_exact_at_full_reach_over_several_spans():
     assert not found.diagonal().any()
 
 
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("wide", [(), (0,), (3, 4), range(7)])
+def test_distances_are_exact_whoever_is_wide(wide, plain, monkeypatch):
+    """Some updates with a weight beyond int16's way, the others at its limit."""
+    if plain:
+        monkeypatch.setenv("PAEBIRU_BACKEND", "plain")
+    rng = np.random.default_rng(2)
+    values = rng.integers(-3900, 3900, (7, 2500))
+    values[1], values[2] = 3970, -3970
+    frames = rules.encoded(values)
+    for i in wide:
+        frames[i, 7 * i :: 50] = 0xF0
+    assert (np.abs(rules.decoded(frames)).max(axis=1) <= geometric.NARROW).sum() == 7 - len(wide)
+    rows = within(frames)
+    expected = [[distance(a, b) for b in rows] for a in rows]
+    assert geometric.squared_distances(frames).tolist() == expected
+
+
 def test_fedavg_is_exact_with_the_largest_codes_and_samples():
     frames = np.full((3, 2), 0xF0, dtype=np.uint8)
     samples = np.array([ranges.SAMPLES - 3, 1, 1])

@@ -3,9 +3,12 @@
 Distances are squared, in decoded integers within ±REACH, and exact.  Every choice is made by
 (distance, content), never by position, so permuting the boards changes nothing.
 
-The products of a Gram matrix go through BLAS in float64.  They are integers below 2**34.01, and
-at most SPAN = 2**18 of them are added, so every partial sum, in whatever order, is an integer
-below 2**52.01: float64 holds those without rounding.  Spans are added in int64.
+Updates whose weights are within ±NARROW, 0.25, as honest ones mostly are, are multiplied in int16,
+`_CHUNK` products at most added in int32: so many that they stay under 2**31.
+
+The products of others go through BLAS in float64.  They are integers below 2**34.01, and at most
+SPAN = 2**18 of them are added, so every partial sum, in whatever order, is an integer below
+2**52.01: float64 holds those without rounding.  Spans are added in int64.
 """
 
 from collections.abc import Iterator
@@ -32,6 +35,9 @@ SPAN = 1 << 18
 EXACT = 1 << 53
 assert SPAN * REACH * REACH < EXACT  # the bound that all below rests on
 assert BOARDS * REACH < EXACT
+NARROW = 1 << 12
+_CHUNK = 1024
+_WIDE = -(1 << 15)  # no value within ±NARROW
 _AT_ONCE = 1 << 20  # numbers decoded at a time: 8 MB
 
 Float64 = NDArray[np.float64]
@@ -42,20 +48,40 @@ def squared_distances(updates: Codes) -> Int64:
     check(updates, 1)
     n, d = updates.shape
     gram = np.zeros((n, n), dtype=np.int64)
-    for first in range(0, d, SPAN):
-        gram += _gram(updates[:, first : first + SPAN]).astype(np.int64)
+    wide = np.arange(n) if columns.is_plain() else _add_narrow(updates, gram)
+    for first in range(0, d if len(wide) else 0, SPAN):
+        _add_wide(updates[:, first : first + SPAN], wide, gram)
     squares = np.diagonal(gram)
     return squares[:, None] + squares - 2 * gram
 
 
-def _gram(updates: Codes) -> Float64:
-    """Return all inner products of at most SPAN weights, exact."""
+def _add_narrow(updates: Codes, gram: Int64) -> Int64:
+    """Add the inner products of updates within ±NARROW; return the numbers of the others."""
+    n, d = updates.shape
+    table = np.where(np.abs(bounded()) <= NARROW, bounded(), _WIDE).astype(np.int16)
+    values = np.zeros((n + n % 2, d), dtype=np.int16)
+    columns.look_up(updates, table, values[:n])
+    least = values.min(axis=1)
+    wide = np.flatnonzero(least == _WIDE)
+    values[wide] = 0
+    largest = max(1, int(values.max()), -int(values.min()))
+    products = np.zeros((len(values), len(values)), dtype=np.int64)
+    columns.add_gram(values, min(_CHUNK, ((1 << 31) - 1) // largest**2), products)
+    lower = np.tril(products[:n, :n])
+    gram += lower + np.tril(lower, -1).T
+    return wide
+
+
+def _add_wide(updates: Codes, wide: Int64, gram: Int64) -> None:
+    """Add the inner products of the updates `wide` with all, of at most SPAN weights, exact."""
     n = len(updates)
-    total, part = np.zeros((n, n)), np.empty((n, n))
+    total = np.zeros((len(wide), n))
     for values in _blocks(updates):
-        np.matmul(values, values.T, out=part)
-        total += part
-    return total
+        # BLAS does half of the work where both sides are one array.
+        total += (values if len(wide) == n else values[wide]) @ values.T
+    gram[wide] += total.astype(np.int64)
+    narrow = np.setdiff1d(np.arange(n), wide)
+    gram[np.ix_(narrow, wide)] = gram[np.ix_(wide, narrow)].T
 
 
 def _blocks(updates: Codes) -> Iterator[Float64]:
