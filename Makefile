@@ -18,8 +18,9 @@ COMPILED := $(VENV)/.stamp-compiled
 WASM := tests/interp/wasm/node_modules/.package-lock.json
 AIR := build/data/air.csv.gz
 STUBS := build/stubs/.stamp
+FLOWER := build/venv-flower/.stamp
 
-.PHONY: help setup demo test test-mcu bench-mcu test-py lint format bench bench-link bench-memory bench-privacy vectors fuzz nightly clean distclean
+.PHONY: help setup demo test test-mcu bench-mcu test-py lint format bench bench-link bench-memory bench-privacy bench-hub bench-robust vectors fuzz nightly clean distclean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -55,8 +56,8 @@ format: $(DEV) ## put the sources into ruff's form
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
 
-bench: setup $(AIR) ## the tables of the README, and tests/bench/results/*.json
-	@set -e; for script in $(sort $(wildcard tests/bench/bench_*.py)); do $(PY) $$script; done
+bench: setup $(AIR) $(FLOWER) ## the tables of the README, and tests/bench/results/*.json
+	@set -e; for script in $(filter-out tests/bench/bench_robust.py,$(sort $(wildcard tests/bench/bench_*.py))); do $(PY) $$script; done
 	$(VENV)/bin/paebiru simulate --dataset digits --out build/demo
 	cp build/demo/accuracy.png tests/bench/results/digits.png
 	$(PY) tests/bench/readme_tables.py
@@ -66,6 +67,12 @@ bench-link: setup ## the link's goodput alone
 
 bench-memory: setup ## what the core takes of a board's heap, alone
 	$(PY) tests/bench/bench_memory.py
+
+bench-hub: setup $(FLOWER) ## the rules of aggregation beside Flower's, alone
+	$(PY) tests/bench/bench_hub.py $(ARGS)
+
+bench-robust: setup ## rules against boards that lie; an hour of two cores, so not in bench
+	$(PY) tests/bench/bench_robust.py $(ARGS)
 
 bench-privacy: setup ## accuracy at several epsilons, alone
 	$(PY) tests/bench/bench_privacy.py
@@ -130,6 +137,13 @@ $(WASM): tests/interp/wasm/package-lock.json tests/interp/setup.sh
 # Exit code 75: it cannot be fetched here, and says why; what needs it is then skipped.
 $(AIR): tests/fetch_air.py | $(DEV)
 	@$(PY) tests/fetch_air.py $(@D) || test $$? = 75
+
+# Flower has an environment of its own: it pins older versions of what we use.
+$(FLOWER): requirements-bench.txt | $(PY)
+	@echo "Installing Flower, to be timed beside, into $(@D) (once, a minute or two)"
+	@$(PY) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --disable-pip-version-check --quiet -r requirements-bench.txt
+	@touch $@
 
 # What the boards' own modules look like, for mypy; the same exit code.
 $(STUBS): tests/stubs/requirements.txt tests/stubs/check.py | $(DEV)

@@ -85,6 +85,32 @@ def mcu() -> str:
     return table(("instructions", "viper", "bytecode", "ratio"), body)
 
 
+def hub() -> str:
+    """Return the hub's rules beside Flower's."""
+    body = [
+        (
+            f"{r['rule']}, {r['boards']} × {r['weights']:,}", f"{r['ms']:.1f}",
+            f"{r['flower_ms']:.1f}", f"{r['ratio']:.1f}×",
+        )
+        for r in rows("hub")
+    ]  # fmt: skip
+    return table(("rule, boards × weights", "ms", "Flower, ms", "ratio"), body)
+
+
+def robust() -> str:
+    """Return accuracies under attack."""
+    attacks = ("none", "sign flip", "Gaussian", "saturate", "label flip", "ALIE", "IPM")
+    body = [
+        (
+            f"{r['rule']}, {r['sent']}, {r['split']}, f = {r['f']}",
+            *(f"{r[a]:.1f}" for a in attacks),
+            r["seeds"],
+        )
+        for r in rows("robust")
+    ]
+    return table(("rule, accuracy % on digits", *attacks, "seeds"), body)
+
+
 TABLES = {"learning": learning, "streams": streams, "rules": rules, "fleet": fleet}
 
 
