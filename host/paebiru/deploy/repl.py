@@ -7,12 +7,11 @@ Every wait ends; what goes wrong becomes one line that says what to do.
 """
 
 import ast
-import io
 import os
 import struct
 import time
 from collections.abc import Callable
-from contextlib import redirect_stdout, suppress
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -213,8 +212,7 @@ class Repl:
             said = (said + self._line.serial.read(self._line.serial.in_waiting))[-16:]
 
     def _raw(self, patience: float, soft_reset: bool = False) -> None:
-        with redirect_stdout(io.StringIO()):  # mpremote prints what it does not understand
-            self._line.enter_raw_repl(soft_reset=soft_reset, timeout_overall=patience)
+        self._line.enter_raw_repl(soft_reset=soft_reset, timeout_overall=patience)
 
     def _drain(self) -> None:
         """Throw away what comes, until nothing does."""
@@ -277,4 +275,6 @@ def _mpremote() -> Any:
         from mpremote import transport_serial
     except ImportError:
         raise UsageError("mpremote is not installed: pip install 'paebiru[deploy]'") from None
+    # It prints what it does not understand before it raises; the error says it in one line.
+    transport_serial.__dict__["print"] = lambda *words: None
     return transport_serial
