@@ -1,0 +1,252 @@
+"""The hub's HTTP API: what it answers, asked over a socket, with whole boards behind the hub."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from hub_api_lab import BOARDS, ApiLab, running
+from paebiru import __version__, models
+
+ONE, TWO, AWAY = (device.hex() for device in BOARDS)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiLab]:
+    with running(tmp_path_factory.mktemp("hub")) as made:
+        made.until(lambda: len(made.hub.summaries) >= 3)
+        yield made
+
+
+# -- the hub and its rounds
+
+
+def test_the_hub_shows_itself(lab: ApiLab) -> None:
+    shown = lab.get("/v1/hub").json
+    assert shown["version"] == __version__
+    assert (shown["devices_up"], shown["devices_known"]) == (2, 3)
+    assert shown["policy"]["boards"] == 2
+    assert shown["round"]["number"] >= 3
+    assert shown["round"]["is_paused"] is False
+    assert shown["model"]["weights"] == 139
+    assert shown["model"]["sizes"] == [13, 8, 3]
+    assert abs(time.time() - shown["started"] - shown["uptime"]) < 60
+
+
+def test_rounds_come_newest_first_and_by_part(lab: ApiLab) -> None:
+    with lab.quiet():
+        whole = lab.get("/v1/rounds?limit=1000").json
+        numbers = [shown["round"] for shown in whole["rounds"]]
+        assert numbers == list(range(whole["total"], 0, -1))
+        part = lab.get("/v1/rounds?limit=2&offset=1").json
+        assert part["rounds"] == whole["rounds"][1:3]
+        assert part["total"] == whole["total"]
+        assert lab.get(f"/v1/rounds?offset={whole['total']}").json["rounds"] == []
+
+
+def test_one_round_is_what_was_told_of_it(lab: ApiLab) -> None:
+    shown = lab.get("/v1/rounds/2").json
+    assert shown == lab.do(lambda: lab.hub.summaries[1])
+    assert shown["updates"] == 2
+    assert 0 < shown["accuracy"] <= 1
+    missing = lab.get("/v1/rounds/99999999")
+    assert missing.status == 404
+    assert "99999999" in missing.json["error"]
+
+
+def test_stop_lets_the_open_round_end_and_start_goes_on(lab: ApiLab) -> None:
+    stopped = lab.post("/v1/rounds/stop")
+    assert stopped.status == 200
+    assert stopped.json["is_paused"] is True
+    lab.until(lambda: not lab.federation.is_open)
+    number = lab.do(lambda: lab.federation.number)
+    virtual = lab.do(lambda: lab.lab.clock.now)
+    lab.until(lambda: lab.lab.clock.now > virtual + 20_000)
+    assert lab.do(lambda: (lab.federation.number, lab.federation.is_open)) == (number, False)
+    assert lab.get("/v1/hub").json["round"]["is_paused"] is True
+    assert lab.post("/v1/rounds/start").json["is_paused"] is False
+    lab.until(lambda: lab.federation.number > number)
+    assert lab.told("paused")
+    assert lab.told("resumed")
+
+
+def test_the_model_is_the_federations_and_its_etag_its_hash(lab: ApiLab, tmp_path: Path) -> None:
+    with lab.quiet():
+        reply = lab.get("/v1/model")
+        digest = hashlib.sha256(reply.data).hexdigest()
+        assert reply.headers["ETag"] == f'"{digest}"'
+        assert lab.get("/v1/hub").json["model"]["sha256"] == digest
+        file = tmp_path / "model.jsil"
+        file.write_bytes(reply.data)
+        assert lab.do(lambda: models.load(file, (13, 8, 3))[0] == lab.federation.master.codes())
+        again = lab.get("/v1/model", **{"If-None-Match": f'"{digest}"'})
+        assert (again.status, again.data) == (304, b"")
+        assert again.headers["ETag"] == f'"{digest}"'
+        number = lab.do(lambda: len(lab.hub.summaries))
+    lab.until(lambda: len(lab.hub.summaries) > number)
+    assert lab.get("/v1/model", **{"If-None-Match": f'"{digest}"'}).status == 200
+
+
+# -- boards
+
+
+def test_boards_are_listed_with_their_keys(lab: ApiLab) -> None:
+    lab.post(f"/v1/devices/{ONE}/control", {"what": "health"})
+    lab.until(lambda: lab.hub.known[BOARDS[0]].health)
+    listed = lab.get("/v1/devices").json
+    assert listed["total"] == 3
+    assert [shown["device"] for shown in listed["devices"]] == [ONE, TWO, AWAY]
+    one, _, away = listed["devices"]
+    assert one["is_up"]
+    assert one["key"] == "good"
+    assert one["samples"] > 10
+    assert len(one["state"]) == 32
+    assert one["health"]["boots"] == lab.do(lambda: lab.lab.boards[BOARDS[0]].node.health.boots)
+    assert (away["is_up"], away["since"], away["health"]) == (False, 0, None)
+    assert lab.get("/v1/devices?limit=1&offset=1").json["devices"][0]["device"] == TWO
+
+
+def test_one_board_is_shown_and_others_are_not_known(lab: ApiLab) -> None:
+    assert lab.get(f"/v1/devices/{TWO}").json["phase"] in ("idle", "training", "reporting")
+    for path in ("", "/revoke", "/control", "/label"):
+        ask = lab.post if path else lab.get
+        unknown = ask(f"/v1/devices/{'ab' * 8}{path}", *_good_body(path))
+        assert unknown.status == 404
+        assert "/v1/devices" in unknown.json["hint"]
+        wrong = ask(f"/v1/devices/xyz{path}", *_good_body(path))
+        assert wrong.status == 400
+        assert "16 hex digits" in wrong.json["error"]
+
+
+def _good_body(path: str) -> list[dict[str, object]]:
+    if not path:
+        return []
+    return [{"/control": {"what": "health"}, "/label": {"class": 0}}.get(path, {})]
+
+
+def test_what_boards_are_told_happens(lab: ApiLab) -> None:
+    board = lab.lab.boards[BOARDS[0]]
+    sent = lab.post(f"/v1/devices/{ONE}/control", {"what": "period", "ms": 500})
+    assert (sent.status, sent.json) == (202, {"device": ONE, "sent": "period"})
+    lab.until(lambda: board.node.config.period == 500)
+    with lab.quiet():
+        good = lab.do(lambda: board.node.learning.model.hex())
+        lab.post(f"/v1/devices/{ONE}/control", {"what": "pin", "model": good})
+        lab.until(lambda: "gold.pbc" in board.flash.files)
+    lab.post(f"/v1/devices/{ONE}/control", {"what": "roll-back", "model": "00" * 8})
+    lab.until(
+        lambda: any(
+            "no checkpoint has the model 0000000000000000" in reason
+            for reason in lab.hub.known[BOARDS[0]].health.get("reasons", ())
+        )
+    )
+    boots = lab.do(lambda: lab.hub.known[BOARDS[0]].health["boots"])
+    assert lab.post(f"/v1/devices/{ONE}/control", {"what": "restart"}).status == 202
+    lab.until(lambda: board.boots == boots + 1)
+    lab.until(lambda: lab.hub.devices[BOARDS[0]].status)
+
+
+def test_a_label_becomes_a_sample(lab: ApiLab) -> None:
+    board = lab.lab.boards[BOARDS[1]]
+    before = lab.do(lambda: board.node.samples.count)
+    assert lab.post(f"/v1/devices/{TWO}/label", {"class": 2}).status == 202
+    lab.until(lambda: board.node.samples.count == before + 1)
+    wrong = lab.post(f"/v1/devices/{TWO}/label", {"class": 3})
+    assert wrong.status == 400
+    assert "from 0 to 2" in wrong.json["hint"]
+
+
+def test_a_board_that_is_not_there_cannot_be_told(lab: ApiLab) -> None:
+    for path in ("control", "label"):
+        reply = lab.post(f"/v1/devices/{AWAY}/{path}", *_good_body(f"/{path}"))
+        assert reply.status == 409
+        assert "is not there" in reply.json["error"]
+
+
+def test_a_board_with_too_much_waiting_is_said_to_be_busy(lab: ApiLab) -> None:
+    lab.is_frozen = True
+    try:
+        device = lab.do(lambda: lab.hub.devices[BOARDS[1]])
+        assert not lab.do(lambda: all(device.control(6) for _ in range(10_000)))
+        reply = lab.post(f"/v1/devices/{TWO}/control", {"what": "health"})
+    finally:
+        lab.is_frozen = False
+    assert reply.status == 503
+    assert int(reply.headers["Retry-After"]) > 0
+    lab.until(lambda: device.control(6))
+
+
+def test_forking_takes_a_board_out_and_revoking_hangs_up(tmp_path: Path) -> None:
+    with running(tmp_path) as lab:
+        board = lab.lab.boards[BOARDS[0]]
+        lab.until(lambda: len(lab.hub.summaries) >= 1)
+        untold = lab.do(lambda: lab.hub.devices[BOARDS[0]].health is None)
+        if untold:
+            reply = lab.post(f"/v1/devices/{ONE}/control", {"what": "restart"})
+            assert reply.status == 409
+            assert "boots" in reply.json["hint"]
+        lab.post(f"/v1/devices/{ONE}/control", {"what": "fork", "branch": 5})
+        lab.until(lambda: board.node.learning.branch == 5)
+        reply = lab.post(f"/v1/devices/{ONE}/revoke")
+        assert (reply.status, reply.json) == (200, {"revoked": ONE})
+        lab.until(lambda: not lab.hub.known[BOARDS[0]].is_up)
+        assert lab.told("revoked")[0]["device"] == ONE
+        assert lab.get(f"/v1/devices/{ONE}").json["key"] == "revoked"
+        assert lab.get(f"/v1/devices/{TWO}").json["key"] == "good"
+        assert lab.post(f"/v1/devices/{AWAY}/revoke").status == 200
+        assert lab.get(f"/v1/devices/{AWAY}").json["key"] == "revoked"
+
+
+# -- figures
+
+
+def test_the_ledger_adds_up(lab: ApiLab) -> None:
+    def count() -> None:
+        for known in lab.hub.known.values():
+            known.links.clear()
+        lab.hub.known[BOARDS[0]].count("memory", 30, 4)
+        lab.hub.known[BOARDS[0]].count("serial", 3, 5)
+        lab.hub.known[BOARDS[0]].count("serial", 2, 1)
+        lab.hub.known[BOARDS[1]].count("memory", 1, 2)
+
+    lab.do(count)
+    ledger = lab.get("/v1/ledger").json
+    assert (ledger["up"], ledger["down"]) == (36, 12)
+    assert [(e["device"], e["link"], e["up"], e["down"]) for e in ledger["entries"]] == [
+        (ONE, "memory", 30, 4), (ONE, "serial", 5, 6), (TWO, "memory", 1, 2),
+    ]  # fmt: skip
+    assert lab.get(f"/v1/devices/{ONE}").json["up"] == 35
+
+
+def test_metrics_are_what_happened(lab: ApiLab) -> None:
+    lab.do(lambda: lab.hub.known[BOARDS[1]].count("udp", 7, 8))
+    lab.get("/v1/hub?wrong=1")
+    lab.post(f"/v1/devices/{ONE}/control", {"what": "roll-back", "model": "ff" * 8})
+    lab.until(lambda: "ff" * 8 in str(lab.hub.known[BOARDS[0]].health))
+    with lab.quiet():
+        reply = lab.get("/metrics")
+        expected = lab.do(lambda: (len(lab.hub.summaries), lab.hub.summaries[-1]["accuracy"]))
+    assert reply.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    found = {
+        (sample.name, *(value for _, value in sorted(sample.labels.items(), reverse=True))): (
+            sample.value
+        )
+        for family in text_string_to_metric_families(reply.data.decode())
+        for sample in family.samples
+    }
+    rounds, accuracy = expected
+    assert found[("paebiru_devices_up",)] == 2
+    assert found[("paebiru_rounds_total",)] == rounds
+    assert found[("paebiru_round",)] == rounds
+    assert found[("paebiru_accuracy",)] == accuracy
+    assert found[("paebiru_updates_total", ONE)] + found[("paebiru_updates_total", TWO)] >= rounds
+    assert found[("paebiru_states_total",)] > 10
+    assert found[("paebiru_round_seconds_count",)] == rounds
+    assert found[("paebiru_hub_info", __version__)] == 1
+    assert found[("paebiru_alarms_total", ONE)] >= 1
+    assert found[("paebiru_link_bytes_total", "udp", "up", TWO)] == 7
+    assert found[("paebiru_link_bytes_total", "udp", "down", TWO)] == 8
+    assert found[("paebiru_api_denied_total", "400")] >= 1
