@@ -89,12 +89,12 @@ def hub() -> str:
     """Return the hub's rules beside Flower's."""
     body = [
         (
-            f"{r['rule']}, {r['boards']} × {r['weights']:,}", f"{r['ms']:.1f}",
-            f"{r['flower_ms']:.1f}", f"{r['ratio']:.1f}×",
+            f"{r['rule']}, {r['boards']} of {r['weights']:,}", f"{r['ms']:.1f}",
+            f"{r['flower_ms']:.1f}", f"{r['ratio']:.1f}",
         )
         for r in rows("hub")
     ]  # fmt: skip
-    return table(("rule, boards × weights", "ms", "Flower, ms", "ratio"), body)
+    return table(("rule, boards of weights", "ms", "Flower, ms", "ratio"), body)
 
 
 def robust() -> str:

@@ -219,11 +219,12 @@ def test_the_loops_in_numpy_and_compiled_are_equal(n, d):
             found = np.zeros(d, dtype=np.uint8)
             loop(ranks, k, found)
             assert np.array_equal(found, expected)
-    for table in (rng.integers(-(1 << 40), 1 << 40, (m, 256)) for m in {1, n}):
-        expected = sum(table[k % len(table)][codes[k]] for k in range(n))
+    table = rng.integers(-(1 << 25), 1 << 25, 256)
+    for weights in (np.ones(n, dtype=np.int64), rng.integers(0, 1 << 16, n)):
+        expected = weights @ table[codes]
         for loop in (columns.NUMPY["sum"], columns.compiled("sum")):
             found = np.zeros(d, dtype=np.int64)
-            loop(codes, table, found)
+            loop(codes, table, weights, found)
             assert np.array_equal(found, expected)
     for table in (ranges.ranking()[0], ranges.bounded().astype(np.float64)):
         for loop in (columns.NUMPY["look_up"], columns.compiled("look_up")):

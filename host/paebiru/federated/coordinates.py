@@ -39,18 +39,18 @@ def mean_by_samples(updates: Codes, samples: Int64) -> Int64:
             f"{total} samples in all, the least {samples.min()}: a mean takes 1 to {SAMPLES - 1},"
             " none negative"
         )
-    return half_up(columns.table_sum(updates, samples[:, None].astype(np.int64) * dec()), total)
+    return half_up(columns.table_sum(updates, dec(), samples.astype(np.int64)), total)
 
 
 def equal_mean(updates: Codes) -> Int64:
     """Return the mean in which every board counts once, half rounded up."""
     check(updates, 1)
-    return half_up(columns.table_sum(updates, dec()[None]), len(updates))
+    return half_up(columns.table_sum(updates, dec()), len(updates))
 
 
 def picked_mean(updates: Codes, picked: Int64) -> Int64:
     """Return the mean of some of the boards, by number, within the reach of a board."""
-    return half_up(columns.table_sum(updates[picked], bounded()[None]), len(picked))
+    return half_up(columns.table_sum(updates[picked], bounded()), len(picked))
 
 
 def median(updates: Codes) -> Int64:
@@ -78,9 +78,10 @@ def trimmed_mean(updates: Codes, f: int) -> Int64:
     _, values = ranking()
     ranks, n = _ranks(updates), len(updates)
     low, high = columns.kth(ranks, f), columns.kth(ranks, n - f - 1)
-    np.clip(ranks, low, high, out=ranks)  # each dropped one now counts as the last one kept
-    table = np.zeros((1, 256), dtype=np.int64)
-    table[0, : len(values)] = values
+    # Each dropped one now counts as the last one kept.
+    np.minimum(np.maximum(ranks, low, out=ranks), high, out=ranks)
+    table = np.zeros(256, dtype=np.int64)
+    table[: len(values)] = values
     kept = columns.table_sum(ranks, table) - f * (values[low] + values[high])
     return half_up(kept, n - 2 * f)
 
