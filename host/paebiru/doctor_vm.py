@@ -35,7 +35,7 @@ from sil.errors import SilError
 from sil.link.keys import DeviceKey
 from sil.protocol_hub import Health, Status
 
-HEAP = 512 * 1024
+HEAP = 320 * 1024
 """Bytes that the board's program finds free."""
 PATIENCE = 60.0
 """Seconds for whatever a board has to do; on an idle machine none takes five."""
