@@ -121,6 +121,22 @@ def test_the_horizon_is_where_it_says() -> None:
         assert states[BEGIN + 2000][:2] == ("81" if is_late else "92")
 
 
+def test_two_states_of_one_moment_are_one_in_either_order() -> None:
+    for first, second in ((0x81, 0x92), (0x92, 0x81)):
+        room = Room(config(1))
+        room.play(
+            [
+                Arrival(BEGIN, BOARDS[0], Batch(0, 1000, [state(l0=first)], lost=2)),
+                Arrival(BEGIN + 5, BOARDS[0], Batch(0, 1000, [state(l0=second)], lost=2)),
+            ],
+            END,
+            BEGIN,
+        )
+        counts = room.counts(BOARDS[0])
+        assert (counts["taken"], counts["twice"], counts["lost"]) == (1, 1, 2)
+        assert next(fused.raw[0] for fused in room.fused if fused.time == BEGIN) == 0x92
+
+
 def test_a_silent_board_is_null_after_its_hold() -> None:
     room = Room(config(1))
     arrivals = [Arrival(BEGIN, BOARDS[0], Batch(7, 1000, [state(l2=0x85)]))]

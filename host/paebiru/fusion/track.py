@@ -158,23 +158,17 @@ class Track:
     def at(self, tick: int, now: int) -> Seen | None:
         """Return the newest state of `tick` or before, and forget those before it."""
         offsets = {life: c.offset(now) for life, c in self._clocks.items() if c.is_set}
-        best: tuple[int, int, int] | None = None
-        for life, time, _ in self._waiting:
-            stamp = time + offsets[life]
-            if stamp <= tick and (best is None or (stamp, life, time) > best):
-                best = (stamp, life, time)
-        if best is None:
+        over = [
+            (life, time, raw) for life, time, raw in self._waiting if time + offsets[life] <= tick
+        ]
+        if not over:
             return None
-        kept, found = [], b""
-        for life, time, raw in self._waiting:
-            if (life, time) == best[1:]:
-                found = raw
-            elif time + offsets[life] <= tick:
-                continue
-            kept.append((life, time, raw))
-        self._waiting = kept
+        # In their order: the last one is of the latest life, and the newest of that.
+        life, time, raw = over[-1]
+        kept = [seen for seen in self._waiting if seen[1] + offsets[seen[0]] > tick]
+        self._waiting = sorted([over[-1], *kept])
         self._forget_clocks()
-        return Seen(best[0], found)
+        return Seen(time + offsets[life], raw)
 
     def _forget_clocks(self) -> None:
         """Drop the clocks of lives that are over and have no state left."""
