@@ -25,7 +25,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "interp"))
 from targets import MCU_TARGETS, TARGETS
 
 STEPS = 10_000
-ENOUGH = 270 * 1024  # bytes for the node from files, on the 64-bit VM: 5 % above the least
+ENOUGH = 275 * 1024  # bytes for the node from files, on the 64-bit VM: 5 % above the least, 262 KB
 
 
 def test_a_board_of_little_memory_does_two_rounds(tmp_path: Path) -> None:
