@@ -1,4 +1,4 @@
-"""What the core takes of a board's heap: module by module, object by object, on real VMs.
+"""What the core, and a whole node, take of a board's heap: module by module, on real VMs.
 
     python tests/bench/bench_memory.py        # or: make bench-memory
 
@@ -23,6 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests" / "interp")]
 
+import node_memory  # noqa: E402
 from mpremote.romfs import make_romfs  # noqa: E402
 from report import Row, save, show  # noqa: E402
 
@@ -244,7 +245,10 @@ def main() -> None:
     show("Heap of a board, bytes: modules", rows[: len(modules)])
     show("Heap of a board, bytes: objects of a network 64-32-10", rows[len(modules) :])
     show("Heap of a board, bytes: together", totals)
-    save("memory", rows=rows, totals=totals)
+    nodes = node_memory.rows()
+    if nodes:
+        show("Heap of a whole node, bytes: 100 samples preloaded, two rounds", nodes)
+    save("memory", rows=rows, totals=totals, nodes=nodes)
 
 
 if __name__ == "__main__":
