@@ -1,12 +1,15 @@
 """A tiny federation for the store's tests: real payloads of a small network, drawn by seed."""
 
+from array import array
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from paebiru.federated.durable import Durable, begin
+from paebiru.federated.durable import Durable, begin, resume
 from paebiru.federated.rounds import Federation
 from paebiru.rng import Rng
-from paebiru.store import Store
+from paebiru.store import Store, StoreError
 from sil import protocol as p
 from sil.payload import Payload
 from sil.protocol import Task
@@ -25,16 +28,24 @@ def new(folder: Path) -> Durable:
 
 def update(fed: Federation, device: bytes, changes: int = 6) -> bytes:
     """Return the UPDATE object of a board: some weights moved, as its id and the round say."""
-    rng = Rng("update", fed.number, device.hex(), fed.branch)
-    frame = bytearray(len(fed.first))
+    base = fed.master.base.tobytes()
+    return _update(fed.number, fed.branch, device, changes, fed.first, base)
+
+
+@cache
+def _update(
+    number: int, branch: int, device: bytes, changes: int, first: bytes, base: bytes
+) -> bytes:
+    rng = Rng("update", number, device.hex(), branch)
+    frame = bytearray(len(first))
     for _ in range(changes):
         frame[rng.below(len(frame))] = (rng.below(6) + 5 << 4) | (8 if rng.below(2) else 0)
-    payload = Payload(SIZES, fed.first)
-    payload.expect(fed.master.base)
+    payload = Payload(SIZES, first)
+    payload.expect(array("h", base))
     out = bytearray(payload.limit)
     size = payload.encode(frame, out)
     head = bytearray(p.UPDATE_HEAD)
-    p.write_update_head(head, fed.number, 10 + rng.below(50), rng.below(10))
+    p.write_update_head(head, number, 10 + rng.below(50), rng.below(10))
     return bytes(head + out[:size])
 
 
@@ -53,3 +64,73 @@ def undisturbed(rounds: int) -> bytes:
     fed = federation()
     play(fed, rounds)
     return fed.state()
+
+
+ROUNDS = 2
+Told = Callable[[str, int, bytes], None]
+"""Is called with acked or refused, a round and a device; or with published and a round."""
+
+
+def silent(word: str, number: int, device: bytes) -> None:
+    pass
+
+
+def one_model(fed: Durable) -> None:
+    fed.keep = 1  # so that a round lets go the one before
+
+
+def live(folder: Path, told: Told = silent, on_error: Callable[[], None] | None = None) -> bytes:
+    """Live as a hub, from whatever is in the folder, until all rounds are held; return the state.
+
+    Updates are committed two at a time.  After an error of the store it goes on if `on_error`
+    says so by not raising.
+    """
+    store = Store(folder)
+    if store.history.ref(0, "head"):
+        fed = resume(store, 0, one_model)
+    else:
+        fed = begin(store, federation(), one_model)
+    while fed.number < ROUNDS or fed.is_open:
+        if not fed.is_open:
+            _again(fed.open, on_error)
+        store.notes.event("open", None, round=fed.number)
+        while set(fed.updates) != set(DEVICES):
+            _collect(fed, told, on_error)
+        _again(fed.close, on_error)
+        told("published", fed.number, b"")
+    state = fed.state()
+    _again(store.close, on_error)
+    return state
+
+
+def _again(step: Callable[[], None], on_error: Callable[[], None] | None) -> None:
+    try:
+        step()
+    except StoreError:
+        if on_error is None:
+            raise
+        on_error()
+        step()
+
+
+def _collect(fed: Durable, told: Told, on_error: Callable[[], None] | None) -> None:
+    jobs: list[Any] = []
+    errors: list[StoreError] = []
+    fed.store.updates.run = jobs.append
+    fed.failed = errors.append
+    missing = [device for device in DEVICES if device not in fed.updates]
+    for i, device in enumerate(missing):
+        number = fed.number
+
+        def done(code: int, device: bytes = device, number: int = number) -> None:
+            told("refused" if code else "acked", number, device)
+
+        fed.store.notes.count(device, "usb", "up", fed.number, 100)
+        fed.take(device, update(fed, device), done)
+        if i % 2 or i == len(missing) - 1:
+            while jobs:
+                jobs.pop(0)()()
+        if errors and on_error is None:
+            raise errors[0]
+    if errors and on_error:
+        on_error()

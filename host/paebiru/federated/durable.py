@@ -41,6 +41,8 @@ class Durable(Federation):
         measure: what a round that closes is to be told with; "accuracy" (0..1) finds the best.
         settings: by what rules the next rounds are held; goes with each into the journal.
         new_secret: gives what the noise of a round follows from, if its mean is private.
+        failed: is told why an update could not be stored (its board hears a code, and keeps it),
+            or old models not be let go.
         keep: how many rounds' models are kept, besides best, final, forks and merges.
     """
 
@@ -54,6 +56,7 @@ class Durable(Federation):
         self.measure: Measure = lambda federation: {}
         self.settings: dict[str, Any] = {}
         self.new_secret: Callable[[], bytes] = bytes
+        self.failed: Callable[[StoreError], None] = lambda error: None
         self.keep = KEEP
         self._learn_who_counted()
 
@@ -100,6 +103,8 @@ class Durable(Federation):
             is_mine = self.is_open and self.number == number and device not in self.updates
             if error is None and is_mine:
                 self.count(device, update)
+            if error is not None:
+                self.failed(error)
             done(error.code if error else 0)
 
         self.store.add_update(row, told)
@@ -144,7 +149,10 @@ class Durable(Federation):
         self.head = journal.publish(self.store, row)
         self.restore(state)
         self.secret = b""
-        self.store.history.let_go(self.branch, self.keep)
+        try:
+            self.store.history.let_go(self.branch, self.keep)
+        except StoreError as error:
+            self.failed(error)  # the round is over all the same; the next one tries again
 
     def _figures(self) -> dict[str, Any]:
         """Return what the boards themselves say of the round."""
@@ -225,7 +233,7 @@ def begin(store: Store, federation: Federation, prepare: Prepare = _as_it_is) ->
         UsageError: the store has one already.
         StoreError: it cannot be made durable.
     """
-    if store.history.ref(0, "head"):
+    if store.history.all():
         raise UsageError(f"{store.folder} holds a federation: --resume it, or give another folder")
     assert not federation.number, "a federation is durable from its beginning"
     blob = store.blobs.put(federation.state())

@@ -61,7 +61,10 @@ class Blobs:
         """
         path = self.path(digest)
         with told(path):
-            data = path.read_bytes()
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:
+                raise damaged(path, "it is missing") from None
         if sha256(data).digest() != digest:
             raise damaged(path, "its bytes have another hash than its name")
         return data

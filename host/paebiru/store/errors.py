@@ -10,6 +10,13 @@ from paebiru.errors import UsageError
 from sil.link.messages import E_SPACE
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_SYSTEM = (
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_NOMEM,
+)
 
 
 class StoreError(UsageError):
@@ -32,7 +39,7 @@ def told(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise full(path) from None
-        raise StoreError(f"{path}: {error.strerror}; see to the disk, then --resume") from None
+        raise _unwell(path, error.strerror) from None
     except sqlite3.Error as error:
         raise of_sqlite(path, error) from None
 
@@ -49,11 +56,15 @@ def damaged(path: Path, what: str) -> StoreError:
 
 def of_sqlite(path: Path, error: sqlite3.Error) -> StoreError:
     """Return a `StoreError` for what SQLite says."""
-    text = str(error)
-    if "is full" in text:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
         return full(path)
-    if "locked" in text or "busy" in text:
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreError(f"{path} is in use by another program: close that, then try again")
-    if isinstance(error, sqlite3.OperationalError):
-        return StoreError(f"{path}: {text}; see to the disk, then --resume")
-    return damaged(path, text)
+    if code in _SYSTEM:
+        return _unwell(path, str(error))
+    return damaged(path, str(error))
+
+
+def _unwell(path: Path, what: str | None) -> StoreError:
+    return StoreError(f"{path}: {what}; see that the disk is well and has room, then --resume")

@@ -75,7 +75,13 @@ class History:
         """Return the checkpoint that a branch calls by a name (head, best, final)."""
         rest = "WHERE branch = ? AND name = ?"
         found = rows.select(self._db, RefRow, rest, (branch, name))
-        return self.checkpoint(found[0].checkpoint) if found else None
+        if not found:
+            return None
+        number = found[0].checkpoint
+        checkpoints = rows.select(self._db, CheckpointRow, "WHERE id = ?", (number,))
+        if not checkpoints:
+            raise damaged(self._db.path, f"checkpoint {number} is missing")
+        return checkpoints[0]
 
     def refs(self) -> list[RefRow]:
         """Return all names that checkpoints have."""
@@ -132,5 +138,8 @@ class History:
         Raises:
             StoreError: a row is damaged, so that nobody may say what is not needed.
         """
+        every = self.all()
+        if every and not any(ref.name == "head" for ref in self.refs()):
+            raise damaged(self._db.path, "no checkpoint is a head")
         results = [row.result for row in rows.select(self._db, RoundRow) if row.is_unpublished()]
-        return {blob for blob in [row.blob for row in self.all()] + results if blob}
+        return {blob for blob in [row.blob for row in every] + results if blob}

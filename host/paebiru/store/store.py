@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from paebiru.errors import UsageError
-from paebiru.store import rows
+from paebiru.store import rows, wal
 from paebiru.store.blobs import Blobs, make_folder
 from paebiru.store.database import Database
 from paebiru.store.errors import StoreError, damaged, told
@@ -39,6 +39,8 @@ class Store:
             make_folder(folder)
         self._lock = _lock(folder / "lock")
         try:
+            with told(folder):
+                wal.check(folder / f"{FILE}-wal")
             self.db = Database(folder / FILE)
             self.blobs = Blobs(folder / "blobs")
             self.notes = Notes(self.db)
@@ -162,6 +164,7 @@ def _lock(path: Path) -> sqlite3.Connection:
     with told(path):
         held = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
+            held.execute("PRAGMA journal_mode=MEMORY")  # nothing is ever written to it
             held.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             held.close()

@@ -1,0 +1,171 @@
+"""A hub killed, cut off from power, or out of space, at every write and sync of its life.
+
+Its life: a new folder, two rounds of four boards, the end.  Whatever happens in it: no update
+that a board was told COMMIT of is lost or counted twice, no published round is taken back, and the
+model at the end is that of an undisturbed run, to the bit.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from crash_lab import BROKEN, FULL, KILL, TORN, CrashLab, check, crash_lab
+from durable_fleet import DEVICES, ROUNDS
+from paebiru.store import StoreError
+from shim import disk
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashLab]:
+    with crash_lab(tmp_path_factory.mktemp("shim")) as made:
+        yield made
+
+
+def test_it_counts_what_a_hub_does(lab: CrashLab) -> None:
+    """The shim sees SQLite and Python alike, and a run without a cut is as one without a shim."""
+    life, log = lab.record()
+    points = disk.read_log(log)
+    assert life.code == life.signal == 0
+    assert len(life.told("acked")) == ROUNDS * len(DEVICES)
+    assert len(points) == life.points + len([p for p in points if p.what == "!"])
+    names = {Path(p.path).name for p in points if p.what == "w"}
+    assert {"hub.sqlite", "hub.sqlite-wal"} <= names
+    assert {p.what for p in points} == set("cwtsrum!")
+    check(lab.folder, life.said)
+
+
+@pytest.fixture(scope="module")
+def chosen(request: pytest.FixtureRequest) -> Callable[[int, int], list[int]]:
+    """Return the points to try: all of them in nightly runs, else a share, drawn by seed."""
+    nightly = bool(request.config.getoption("--nightly"))
+
+    def points(total: int, one_of: int) -> list[int]:
+        every = range(1, total + 1)
+        return [at for at in every if nightly or Random(at).randrange(one_of) == 0]
+
+    return points
+
+
+Chosen = Callable[[int, int], list[int]]
+
+
+@pytest.mark.parametrize("mode", [KILL, TORN], ids=["before", "in the middle"])
+def test_killed_at_every_point(lab: CrashLab, chosen: Chosen, mode: int) -> None:
+    total = lab.record()[0].points
+    assert total > 100
+    for at in chosen(total, 3 if mode == KILL else 6):
+        lab.clear()
+        life = lab.live(mode, at)
+        assert life.signal == 9, f"point {at} of {total}"
+        try:
+            check(lab.folder, life.said)
+        except (AssertionError, StoreError) as error:
+            raise AssertionError(f"killed at point {at} of {total}: {error}") from error
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_killed_again_and_again(lab: CrashLab, seed: int) -> None:
+    """It gets on whenever it gets far enough, and never back."""
+    random = Random(seed)
+    lab.clear()
+    said: list[str] = []
+    kills = 0
+    while True:
+        life = lab.live(KILL, random.randrange(20, 90))
+        said += life.said
+        if not life.signal:
+            break
+        kills += 1
+    assert kills > 1
+    assert life.code == 0
+    check(lab.folder, said)
+
+
+@pytest.mark.parametrize("part", range(2))  # of the work, for as many processes
+def test_power_lost_at_every_point(
+    lab: CrashLab, part: int, request: pytest.FixtureRequest
+) -> None:
+    """What was not synced is dropped, kept, torn or reordered: dropped all, kept all, at random."""
+    seeds = 40 if request.config.getoption("--nightly") else 4
+    _, log = lab.record()
+    tried = powerless(lab, log, seeds, part)
+    assert tried > 50
+
+
+def powerless(lab: CrashLab, log: Path, seeds: int, part: int = 0, parts: int = 2) -> int:
+    """Try every point's images, each once; return how many."""
+    machine = disk.Disk(str(lab.folder))
+    images = set()
+    for at, point in enumerate(disk.read_log(log)):
+        machine.play(point)
+        for seed in range(seeds):
+            image = machine.image(seed if seed < 2 else at * seeds + seed)
+            said = list(machine.marks)
+            key = hash((str(image), str(said)))
+            if key in images:
+                continue
+            images.add(key)
+            if len(images) % parts != part:
+                continue
+            disk.write(image, lab.folder)
+            try:
+                check(lab.folder, said)
+            except (AssertionError, StoreError) as error:
+                raise AssertionError(f"power lost behind point {at}, {seed}: {error}") from error
+    return len(images) // parts
+
+
+@pytest.mark.parametrize(
+    ("unsafe", "finding"), [("normal", "acked 1 "), ("blobs", "is damaged [(]it is missing")]
+)
+def test_the_power_cut_finds_what_is_not_synced(lab: CrashLab, unsafe: str, finding: str) -> None:
+    """Without FULL an acknowledged update is lost; without the blobs' syncs a model is."""
+    life, log = lab.record(unsafe=unsafe)
+    assert life.code == 0
+    with pytest.raises(AssertionError, match=f"power lost behind point .*{finding}"):
+        powerless(lab, log, 2, 0, 1)
+
+
+def test_a_full_disk_is_said_and_loses_nothing(lab: CrashLab, chosen: Chosen) -> None:
+    """Whenever it becomes full: one clear error; with room again the next hub goes on."""
+    total = lab.record()[0].points
+    for at in chosen(total, 4):
+        lab.clear()
+        life = lab.live(FULL, at)
+        assert not life.signal
+        if life.code:  # the last points are syncs and unlinks, which need no room
+            assert any(" room" in text for text in life.told("error")), life.said
+        check(lab.folder, life.said)
+
+
+def test_a_hub_outlives_a_full_disk(lab: CrashLab, chosen: Chosen) -> None:
+    """The same process goes on as soon as there is room."""
+    total = lab.record()[0].points
+    tried = 0
+    for at in chosen(total, 4):
+        lab.clear()
+        life = lab.live(FULL, at, goes_on=True)
+        if life.code:
+            assert not life.told("full"), "at its start it says so and ends"
+            continue
+        tried += len(life.told("full"))
+        check(lab.folder, life.said)
+        assert len(life.told("acked")) == ROUNDS * len(DEVICES)
+    assert tried > 10
+
+
+def test_a_sync_that_fails_acknowledges_nothing(lab: CrashLab, chosen: Chosen) -> None:
+    _, log = lab.record()
+    points = [point for point in disk.read_log(log) if point.what != "!"]
+    syncs = [at for at, point in enumerate(points, 1) if point.what == "s"]
+    assert len(syncs) > 20
+    failed = 0
+    for at in syncs:
+        lab.clear()
+        life = lab.live(BROKEN, at)
+        assert not life.signal
+        failed += bool(life.code)
+        check(lab.folder, life.said)
+    assert failed > 10, "most syncs matter"
