@@ -403,7 +403,7 @@ def test_the_manifest_freezes_all_that_a_micropython_board_runs() -> None:
     needed = {str(sources.place(path)) for path in sources.modules("micropython", drivers)}
     listed = frozen()
     assert needed <= set(listed)
-    for unwanted in ("paebiru_node/port/cp.py", "paebiru_node/_root/main.py"):
+    for unwanted in ("paebiru_node/port/cp.py", "paebiru_node/_root/micropython/main.py"):
         assert unwanted not in listed
 
 

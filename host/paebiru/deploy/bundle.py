@@ -100,7 +100,7 @@ def make(
         files[f"/{name}"] = data
     files["/device.json"] = _json(device)
     for name in ("boot.py", sources.ENTRIES[board.runtime]):
-        files[f"/{name}"] = sources.entry(name).read_bytes()
+        files[f"/{name}"] = sources.entry(name, board.runtime).read_bytes()
     return _listed(Bundle(board, files))
 
 

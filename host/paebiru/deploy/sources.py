@@ -53,7 +53,8 @@ def _lean(path: Path, written: int) -> str:
 
 def program(runtime: str, paths: list[Path]) -> dict[Path, str]:
     """Return the sources of a board's modules without what none of them asks for."""
-    entries = [entry(name).read_text(encoding="utf-8") for name in ("boot.py", ENTRIES[runtime])]
+    names = ("boot.py", ENTRIES[runtime])
+    entries = [entry(name, runtime).read_text(encoding="utf-8") for name in names]
     texts = without_unused({path: lean_source(path) for path in paths}, entries)
     # Now imports are left that nothing needs any more.
     return {path: lean(text, path, known()) for path, text in texts.items()}
@@ -67,9 +68,9 @@ def place(path: Path) -> Path:
     raise ValueError(path)
 
 
-def entry(name: str) -> Path:
-    """Return the source of an entry file: boot.py, main.py, code.py."""
-    return root("paebiru_node") / "_root" / name
+def entry(name: str, runtime: str) -> Path:
+    """Return the source of a runtime's entry file: boot.py, and main.py or code.py."""
+    return root("paebiru_node") / "_root" / runtime / name
 
 
 def modules(runtime: str, drivers: tuple[str, ...]) -> list[Path]:
@@ -83,7 +84,7 @@ def modules(runtime: str, drivers: tuple[str, ...]) -> list[Path]:
         UsageError: there is no such driver.
     """
     found: set[Path] = set()
-    waiting = list(_imported(entry(ENTRIES[runtime])))
+    waiting = [*_imported(entry("boot.py", runtime)), *_imported(entry(ENTRIES[runtime], runtime))]
     for driver in drivers:
         name = f"{_DRIVERS}.{driver}"
         if _path(name) is None:
