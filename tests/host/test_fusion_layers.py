@@ -129,15 +129,15 @@ def test_a_boards_answer_holds_for_its_time() -> None:
 
 def test_rules_have_slack_and_hold() -> None:
     line = Line(boards=1, rules=[FAN])
-    strengths = [0, 1, 0, -1, -2, -2, -2, -2, 0, 1]
+    strengths = [0, 1, -2, -2, -1, -1, -2, -1, 0, 1]
     for rho in strengths:
         line.second(state(l0=bytesil.make(rho, 0)))
     line.settle()
     by_tick = {f.time: (f.raw[6], f.rule) for f in line.fused}
     actions = [by_tick[BEGIN + 1000 * i] for i in range(len(strengths))]
     on, off = (0x84, "fan"), (0, "")
-    # On at 1 s; -1 is within the slack; -2 is not, but for 3 s it is held: until 4 s.
-    assert actions == [off, on, on, on, off, off, off, off, off, on]
+    # On at 1 s; -2 is beyond the slack, but held until 4 s; -1 is within it; off at 6 s.
+    assert actions == [off, on, on, on, on, on, off, off, off, on]
     outputs = [out.state[6] for out in line.told if out.mask >> 6 & 1]
     assert outputs[0] == 0
     assert 0x84 in outputs
@@ -148,6 +148,10 @@ def test_the_first_rule_that_is_on_decides() -> None:
     line.second(state(l0=0xA0), state(l4=0x80))
     line.second(state(l0=0x10), state(l4=0x80))
     line.settle()
+    both = Line(boards=2, rules=[ALARM, FAN])
+    both.second(state(l0=0xA0))
+    both.settle()
+    assert {f.time: f.rule for f in both.fused}[BEGIN] == "alarm"
     rules = {f.time - BEGIN: (f.rule, f.raw[6]) for f in line.fused}
     assert rules[-1000] == ("alarm", 0x88)  # nothing is perceived: layer 4 is missing
     assert rules[0] == rules[1000] == ("fan", 0x84)
@@ -173,7 +177,9 @@ def test_a_rule_stays_on_for_its_hold(strengths: list[int], slack: int) -> None:
 def test_the_context_follows_a_step_by_its_time_constant() -> None:
     """From 1 towards i: after k ticks 1/e of the way is left; the phase turns on its way."""
     context = Environmental(100)
-    for _ in range(100):
+    assert context.add(bytes((0, 0x80, 0, 0, 0))) == 0x80  # it begins with what is there
+    assert Environmental(100).add(bytes((0, 0, 0x9C, 0, 0))) == 0x9C
+    for _ in range(99):
         context.add(bytes((0x80, 0, 0, 0, 0)))
     assert context.byte == 0x80
     for _ in range(100):
@@ -217,6 +223,10 @@ def test_boards_are_told_what_is_new() -> None:
     assert again == []
     line.fusion.unsent(fan[0])
     assert [out.device for out in line.fusion.tick(line.now)] == [fan[0].device]
+    line.fusion.on_boots(BOARDS[1], 4)
+    assert line.fusion.tick(line.now) == []
+    line.fusion.on_boots(BOARDS[1], 5)
+    assert [out.device for out in line.fusion.tick(line.now)] == [BOARDS[1]]
     line.fusion.on_up(BOARDS[1])
     assert [out.device for out in line.fusion.tick(line.now)] == [BOARDS[1]]
 
@@ -327,13 +337,18 @@ def test_an_update_that_was_not_counted_waits_for_the_next_round() -> None:
     lost = place.report()
     assert lost
     fed.close()  # without it
+    assert place._learner is not None
+    waits = sum(map(abs, place._learner.residual))
+    place.take(p.ORDER, fed.order(place.name, place.status().model, place.count))
+    assert place.report() == b""
+    assert sum(map(abs, place._learner.residual)) > 20 * waits
     assert learn_together(fed, [place, other]) == 2
     twin_fed, (twin, twin_other, _) = federation(), participants(3)
     twin_fed.open()
     twin_fed.close()
     assert learn_together(twin_fed, [twin, twin_other]) == 2
     assert twin_fed.number == fed.number
-    assert twin_fed.name != fed.name
+    assert twin_fed.name != fed.name  # which has what was learned in vain
 
 
 def test_samples_outlive_the_process() -> None:
