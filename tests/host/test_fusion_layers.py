@@ -106,6 +106,9 @@ def test_where_an_answer_is_from_and_why() -> None:
     assert electronic.decide(bytes(5), []).why == "no layer is perceived"
     with pytest.raises(ModelError):
         electronic.load(sizes, bytes(5))
+    with pytest.raises(ModelError, match="layer 5 has 30 inputs, not 7"):
+        electronic.load((7, 3), bytes(24))
+    assert electronic.decide(here, []).where == "hub"  # the model of before
 
 
 def test_a_boards_answer_holds_for_its_time() -> None:

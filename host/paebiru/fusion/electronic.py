@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sil import bytesil, tables
 from sil.confidence import answer_byte
+from sil.errors import ModelError
 from sil.nn import Network
 
 PER_LAYER = 6
@@ -92,6 +93,8 @@ class Electronic:
         Raises:
             ModelError: it has another shape, takes other inputs, or cannot be run.
         """
+        if sizes[0] != INPUTS:
+            raise ModelError(f"layer 5 has {INPUTS} inputs, not {sizes[0]}: train it on places")
         self._network = Network(sizes, codes, True)
 
     def decide(self, perception: bytes, answers: Sequence[Heard]) -> Decision:
