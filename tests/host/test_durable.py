@@ -48,6 +48,20 @@ def test_the_store_changes_no_bit(tmp_path: Path) -> None:
     assert fed.counted == dict.fromkeys(DEVICES, 3)
 
 
+def test_coded_updates_are_read_back_alike(tmp_path: Path) -> None:
+    fed, other = new(tmp_path), federation()
+    for one in (fed, other):
+        one.open()
+        for device in DEVICES:
+            one.take(device, update(one, device, changes=5))
+    assert max(update.size for update in fed.updates.values()) < len(fed.first)
+    fed = resume(again(fed.store))
+    assert fed.updates == other.updates
+    fed.close()
+    other.close()
+    assert fed.state() == other.state()
+
+
 def test_it_goes_on_from_an_open_round(tmp_path: Path) -> None:
     fed = new(tmp_path)
     play(fed, 1)

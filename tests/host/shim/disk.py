@@ -11,6 +11,8 @@ from pathlib import Path
 from random import Random
 
 SECTOR = 512
+Image = dict[str, bytes | None]
+"""Files by their paths below a folder; None is a folder."""
 _HEAD = struct.Struct("<cIIQI")
 
 
@@ -88,10 +90,13 @@ class Keep:
 class Disk:
     """Files below a folder, while a log is played to it."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, image: "Image | None" = None) -> None:
         self.folder = folder
-        self.files: dict[str, File] = {}  # as processes see them
-        self.durable: dict[str, File] = {}  # by the names that a power cut leaves
+        self.files = {  # as processes see them
+            f"{folder}/{name}": File(data or b"", is_folder=data is None)
+            for name, data in (image or {}).items()
+        }
+        self.durable = dict(self.files)  # by the names that a power cut leaves
         self.since: list[tuple[Point, File | None]] = []  # changes of names, not synced
         self.marks: list[str] = []
 
@@ -135,14 +140,14 @@ class Disk:
         elif point.what == "u":
             names.pop(point.path, None)
 
-    def image(self, seed: int) -> dict[str, bytes | None]:
-        """Return the files, by path below the folder, that a power cut leaves; None: a folder."""
+    def image(self, seed: int) -> Image:
+        """Return what a power cut leaves."""
         keep = Keep(seed)
         names = dict(self.durable)
         for point, file in self.since:
             if keep.keeps() and (point.what != "r" or point.path in names or seed > 1):
                 self._rename(names, point, file)
-        found: dict[str, bytes | None] = {}
+        found: Image = {}
         for path in sorted(names):
             relative = path[len(self.folder) :].lstrip("/")
             parent = _parent(relative)
@@ -152,7 +157,7 @@ class Disk:
         return found
 
 
-def write(image: dict[str, bytes | None], folder: Path) -> None:
+def write(image: Image, folder: Path) -> None:
     """Make a folder that holds an image and nothing else."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
