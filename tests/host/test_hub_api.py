@@ -155,7 +155,7 @@ def test_a_label_becomes_a_sample(lab: ApiLab) -> None:
     assert lab.post(f"/v1/devices/{TWO}/label", {"class": 2}).status == 202
     lab.until(lambda: board.node.samples.count == before + 1)
     wrong = lab.post(f"/v1/devices/{TWO}/label", {"class": 3})
-    assert wrong.status == 400
+    assert wrong.status == 409
     assert "from 0 to 2" in wrong.json["hint"]
 
 

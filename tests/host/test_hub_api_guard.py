@@ -73,7 +73,11 @@ def test_with_a_token_nothing_is_told_without_it(tmp_path: Path) -> None:
     with running(tmp_path, 1, Api("127.0.0.1", 0, TOKEN)) as lab:
         right = f"Bearer {TOKEN}"
         for route in ROUTES:
-            path = route.path.replace("{device}", ONE).replace("{number}", "1")
+            path = (
+                route.path.replace("{device}", ONE)
+                .replace("{number}", "1")
+                .replace("{name}", "ab" * 8)
+            )
             for wrong in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN},
                           {"Authorization": f"Basic {TOKEN}"}, {"Authorization": right + "x"},
                           {"Authorization": "Bearer " + TOKEN[:-1]}):  # fmt: skip

@@ -12,7 +12,7 @@ from sil.link.fields import put32
 
 DEVICE = "^[0-9a-f]{16}$"
 ROUND = "^[0-9]{1,9}$"
-_MODEL = "^[0-9a-f]{16}$"
+MODEL = "^[0-9a-f]{16}$"
 _LAST = (1 << 53) - 1  # the largest number that every reader of JSON holds exactly
 _U29 = (1 << 29) - 1  # of the link's u32
 
@@ -55,6 +55,14 @@ class Since(Form):
 # -- bodies
 
 
+def _whole(value: object) -> object:
+    """To JSON, 5.0 is an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_Int = Annotated[int, BeforeValidator(_whole)]
+
+
 class Nothing(Form):
     """An empty object."""
 
@@ -62,11 +70,11 @@ class Nothing(Form):
 class Label(Form):
     """What the board's latest inputs were."""
 
-    class_: int = Field(alias="class", ge=0, le=255, description="below the model's classes")
+    class_: _Int = Field(alias="class", ge=0, le=255, description="below the model's classes")
 
 
 class _OfModel(Form):
-    model: str = Field(pattern=_MODEL, description="the model's name, 16 hex digits")
+    model: str = Field(pattern=MODEL, description="the model's name, 16 hex digits")
 
     def rest(self) -> bytes:
         """Return what follows the first byte of CONTROL."""
@@ -89,7 +97,7 @@ class Fork(Form):
     """Mark the board's model as another branch's."""
 
     what: Literal["fork"]
-    branch: int = Field(ge=0, le=15)
+    branch: _Int = Field(ge=0, le=15)
 
     def rest(self) -> bytes:
         """Return what follows the first byte of CONTROL."""
@@ -100,7 +108,7 @@ class Period(Form):
     """Have a state this often."""
 
     what: Literal["period"]
-    ms: int = Field(ge=10, le=65535, description="from state to state")
+    ms: _Int = Field(ge=10, le=65535, description="from state to state")
 
     def rest(self) -> bytes:
         """Return what follows the first byte of CONTROL."""
@@ -111,7 +119,7 @@ class Restart(Form):
     """Start over, if the board is still at the start of that number."""
 
     what: Literal["restart"]
-    boots: int | None = Field(None, ge=0, le=_U29, description="by default as last reported")
+    boots: _Int | None = Field(None, ge=0, le=_U29, description="by default as last reported")
 
     def rest(self) -> bytes:
         """Return what follows the first byte of CONTROL."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from paebiru import __version__, models
 from paebiru.device import Device
 from paebiru.errors import UsageError
+from paebiru.federated.durable import Durable
 from paebiru.federated.rounds import Federation
 from paebiru.hub import api_forms as forms
 from paebiru.hub import api_views as views
@@ -102,13 +103,21 @@ class Handlers:
 
     async def model(self, request: web.Request, query: Any, body: Any) -> Answer:
         """The newest model, a .jsil stream; its ETag is its SHA-256."""
-        data, digest = self._newest()
-        headers = {hdrs.ETAG: f'"{digest}"', hdrs.CACHE_CONTROL: "no-cache"}
-        asked = request.if_none_match or ()
-        if any(tag.value in (digest, "*") for tag in asked):
-            return web.Response(status=304, headers=headers)
-        headers[hdrs.CONTENT_DISPOSITION] = 'attachment; filename="model.jsil"'
-        return web.Response(body=data, headers=headers, content_type="application/octet-stream")
+        return _stream(request, *self._newest())
+
+    async def model_of(self, request: web.Request, query: Any, body: Any) -> Answer:
+        """A model of the history by its name, while it is kept: as /v1/model."""
+        name = bytes.fromhex(request.match_info["name"])
+        federation = self._federation()
+        if name == federation.name:
+            return _stream(request, *self._newest())
+        rows = federation.store.history.all() if isinstance(federation, Durable) else []
+        kept = [row for row in rows if row.name == name and row.blob is not None]
+        if not kept or not isinstance(federation, Durable):
+            raise Refusal(404, f"no model {name.hex()} is kept", "GET /v1/rounds names models")
+        then = Federation.of(federation.store.history.state(kept[-1]))
+        data = models.stream(then.master.codes(), then.task.sizes)
+        return _stream(request, data, models.sha256(data))
 
     # -- boards
 
@@ -154,7 +163,7 @@ class Handlers:
         classes = self._federation().task.sizes[-1]
         if body.class_ >= classes:
             raise Refusal(
-                400,
+                409,
                 f"class {body.class_}: the model has {classes}",
                 f"give a class from 0 to {classes - 1}",
             )
@@ -232,6 +241,16 @@ class Handlers:
     def _view(self, name: bytes, key: str) -> views.DeviceView:
         known = self.hub.known.get(name) or Known(name.hex())
         return views.DeviceView.of(known, key)
+
+
+def _stream(request: web.Request, data: bytes, digest: str) -> web.Response:
+    """Return a model, or that it has not changed."""
+    headers = {hdrs.ETAG: f'"{digest}"', hdrs.CACHE_CONTROL: "no-cache"}
+    asked = request.if_none_match or ()
+    if any(tag.value in (digest, "*") for tag in asked):
+        return web.Response(status=304, headers=headers)
+    headers[hdrs.CONTENT_DISPOSITION] = 'attachment; filename="model.jsil"'
+    return web.Response(body=data, headers=headers, content_type="application/octet-stream")
 
 
 def _posted(is_done: bool) -> None:

@@ -16,6 +16,7 @@ Handler = Callable[[Handlers, web.Request, Any, Any], Awaitable[Answer]]
 
 PARAMETERS = {
     "device": (forms.DEVICE, "a board's id, 16 hex digits"),
+    "name": (forms.MODEL, "a model's name, 16 hex digits"),
     "number": (forms.ROUND, "a round's number"),
 }
 
@@ -75,6 +76,10 @@ ROUTES = (
     Route("POST", "/v1/rounds/start", Handlers.start, views.Running, body=forms.Nothing),
     Route("POST", "/v1/rounds/stop", Handlers.stop, views.Running, body=forms.Nothing),
     Route("GET", "/v1/model", Handlers.model, "application/octet-stream", others=(304,)),
+    Route(
+        "GET", "/v1/model/{name}", Handlers.model_of, "application/octet-stream",
+        others=(304, 404),
+    ),
     Route("GET", "/v1/ledger", Handlers.ledger, views.Ledger),
     Route(
         "GET", "/v1/events", Handlers.events, "application/x-ndjson", forms.Since, others=(503,)
