@@ -110,7 +110,8 @@ class Node:
         sampler = self.sampler
         if sampler.label >= 0 and self.samples and self._keeps:
             self.samples.add(sampler.inputs, sampler.label)
-        if self.local.answer(self.learning, sampler.inputs, self.view, self.port):
+        if self.local.answer(self.learning, sampler.inputs, sampler.state, self.port):
+            self.view[5] = self.local.byte
             self.local.write(self._answer, now)
             if self.uplink.is_up and self.uplink.room():
                 self.uplink.send(p.ANSWER, self._answer, p.ANSWER_SIZE)

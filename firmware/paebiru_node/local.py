@@ -1,16 +1,15 @@
 """Answers given on the board: whether to, by the state's complexity (SPEC.md 7), and what."""
 
-from sil import bytesil, nn, tables
+from sil import nn
 from sil import protocol as p
 from sil.compat import const
+from sil.confidence import answer_byte
 from sil.errors import ModelError
-from sil.intmath import log2
 from sil.link.fields import put16, put32
 from sil.rho import ONE, RhoMeter, rho_critical, should_offload
 
 from .kinds import Learning, Port
 
-_LN2 = const(11357)  # ln 2 in Q14
 _STATE = const(16)
 
 
@@ -28,7 +27,7 @@ class Local:
         self.answered = 0
         self.handed_on = 0
         self._class = 0
-        self._byte = 0
+        self.byte = 0  # layer 5 of the last answer
         self._meter = RhoMeter()
         self._network: "nn.Network | None" = None
         self._most = 1  # the most free memory seen, bytes
@@ -46,14 +45,15 @@ class Local:
             return  # its sums would not fit; the hub answers
 
     def answer(
-        self, learning: "Learning", inputs: bytearray, view: bytearray, port: "Port"
+        self, learning: "Learning", inputs: bytearray, senses: bytearray, port: "Port"
     ) -> bool:
-        """Classify `inputs` if `view`, the board's state, is simple enough for this board.
+        """Classify `inputs` if `senses`, the board's own layers, are simple enough for it.
 
-        False: the hub's turn, which has the state and more.
+        What others have told, and what it answered before, says nothing of how complex its
+        input is.  False: the hub's turn, which has the state and more.
         """
         self._meter.reset()
-        self._meter.feed(view, 0, _STATE)
+        self._meter.feed(senses, 0, _STATE)
         self.rho = self._meter.value()
         free = port.free()
         self._most = max(self._most, free)
@@ -65,27 +65,14 @@ class Local:
             return False
         network = self._network
         self._class = network.classify(inputs)
-        self._byte = bytesil.make(self._confidence(network), self._class & 15)
-        view[5] = self._byte
+        self.byte = answer_byte(network, self._class)
         self.answered += 1
         return True
-
-    def _confidence(self, network: nn.Network) -> int:
-        """Return ln of the class's probability, rounded, -8..0."""
-        fa = nn.FA_HIDDEN if len(network.sizes) > 2 else nn.input_bits(network.signed)
-        shift = 14 + fa - 5
-        table = tables.expn()
-        top = network.logit(self._class) >> shift
-        total = 0
-        for k in range(network.sizes[-1]):
-            total += table[min(top - (network.logit(k) >> shift), 255)]
-        nats = ((log2(total) - 12288) * _LN2 + (1 << 23)) >> 24  # 12288: log2 of 1.0 in Q12
-        return -min(max(nats, 0), 8)
 
     def write(self, body: bytearray, now: int) -> None:
         """Write ANSWER."""
         put32(body, 0, now)
         body[4] = self._class
-        body[5] = self._byte
+        body[5] = self.byte
         put16(body, 6, self.rho)
         put16(body, 8, self.critical)

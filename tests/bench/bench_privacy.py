@@ -16,7 +16,6 @@ from report import Row, save, show
 from paebiru import accel
 from paebiru.federated import rules
 from paebiru.federated.accountant import RATE_ONE, Budget, least_sigma
-from paebiru.federated.master import Master
 from paebiru.federated.privacy import PrivateSum, clip_updates
 from paebiru.rng import Rng
 from paebiru.sim.federation import Federation
@@ -37,29 +36,23 @@ CASES: dict[Case, dict[str, float]] = {
 WAYS = ("none", "8", "4", "2")  # none: clipped, without noise
 
 
-class PrivateMaster(Master):
-    """A master whose mean is private; the budget is spent by the round."""
+class PrivateMean:
+    """In the mean's place: clipped updates with equal weights, and noise that a budget pays for."""
 
-    def __init__(self, codes: bytes, case: Case, way: str, seed: int):
-        super().__init__(codes, 10000, RATES[case[0]])
-        self._boards = case[0]
+    def __init__(self, boards: int, way: str, seed: int):
         self._source = Rng(seed, "privacy", way)
         self._private: PrivateSum | None = None
         if way != "none":
-            self._private = PrivateSum(CLIP, sigma(way), self._boards)
+            self._private = PrivateSum(CLIP, sigma(way), boards)
             self._budget = Budget(float(way), DELTA)
 
-    def absorb(self, frames: rules.Codes, samples: rules.Int64) -> None:
-        """Add one round's updates, with equal weights."""
+    def __call__(self, frames: rules.Codes, samples: rules.Int64) -> rules.Int64:
+        """Return one round's mean, Q14."""
         updates = rules.decoded(frames)
         if self._private:
             self._budget.spend(self._private.spend(RATE_ONE))
-            average = self._private.mean(updates, self._source)
-        else:
-            clipped = clip_updates(updates, CLIP)
-            average = rules.fedavg_aggregate(clipped, np.ones_like(samples))
-        limit = (8 << 20) - 1
-        np.clip(self.master + ((average << 6) * self.rate >> 8), -limit, limit, out=self.master)
+            return self._private.mean(updates, self._source)
+        return rules.fedavg_aggregate(clip_updates(updates, CLIP), np.ones_like(samples))
 
 
 def sigma(epsilon: str) -> int:
@@ -73,10 +66,10 @@ def run(case: Case, way: str, seed: int) -> float:
     boards, network = case
     plan = Plan(
         "digits", clients=boards, rounds=ROUNDS, local_epochs=EPOCHS, share=1.0, seed=seed,
-        hidden=NETWORKS[network],
+        hidden=NETWORKS[network], rate=RATES[boards] / 256,
     )  # fmt: skip
     federation = Federation(prepare(plan))
-    federation.master = PrivateMaster(federation.world.codes, case, way, seed)
+    federation.rounds_of.combine = PrivateMean(boards, way, seed)
     found = [r.accuracy for r in federation.rounds()]
     return 100 * mean(found[-TAIL:])
 

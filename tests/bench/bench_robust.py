@@ -18,12 +18,15 @@ from report import Row, save, show
 
 from paebiru import accel
 from paebiru.federated import evaluate
-from paebiru.federated.master import Master
 from paebiru.federated.registry import RULES
+from paebiru.federated.rounds import Federation
+from paebiru.rng import Rng
 from paebiru.sim.board import SimBoard
 from paebiru.sim.plan import Plan, World, prepare
 from paebiru.testing.attacks import ATTACKS, flipped_labels
 from sil.errors import ModelError
+from sil.protocol import CHANGES, ORDER_HEAD, TRAIN, UPDATE_HEAD, Task
+from sil.protocol_hub import write_order_head
 
 BOARDS, ROUNDS, TAIL = 10, 40, 5
 ALL_ATTACKS = ("none", "sign flip", "Gaussian", "saturate", "label flip", "ALIE", "IPM")
@@ -64,20 +67,6 @@ class Verbatim:
         frame[:] = payload
 
 
-class Ruled(Master):
-    """A master that makes a round's update by a rule of the registry."""
-
-    def __init__(self, world: World, case: Case):
-        super().__init__(world.codes, world.plan.parts, world.plan.server_rate)
-        self._case = case
-
-    def absorb(self, frames, samples):
-        """Add one round's updates: as `Master` does, by another rule than the mean."""
-        update = RULES[self._case.rule].apply(frames, samples, self._case.f)
-        limit = (8 << 20) - 1
-        np.clip(self.master + ((update << 6) * self.rate >> 8), -limit, limit, out=self.master)
-
-
 def world_of(case: Case, seed: int) -> World:
     """Return the boards' data: those who flip labels hold theirs flipped."""
     plan = Plan("digits", clients=BOARDS, rounds=ROUNDS, split=SPLITS[case.split],
@@ -91,24 +80,39 @@ def world_of(case: Case, seed: int) -> World:
     return replace(world, split=replace(world.split, train_y=y))
 
 
+def order(seed: int, number: int, board: int, changes: bytes) -> bytes:
+    """Return an ORDER object to train, as `Federation.order` makes them."""
+    head = bytearray(ORDER_HEAD)
+    draw = Rng(seed, "train", number, board).below(1 << 29)
+    flags = TRAIN | (CHANGES if changes else 0)
+    write_order_head(head, number, draw, number - 1, 1, flags)
+    return bytes(head) + changes
+
+
 def accuracy(case: Case, seed: int) -> float:
     """Return the mean accuracy of the last rounds of one federation."""
     accel.install()
     world = world_of(case, seed)
-    boards = [SimBoard(world, number) for number in range(BOARDS)]
+    hub = Federation(
+        Task(world.sizes, world.split.signed, world.plan.parts), seed, world.plan.server_rate
+    )
+    boards = [SimBoard(world, number, hub.model()) for number in range(BOARDS)]
     for board in boards:
-        board._learner._payload = Verbatim(world.weights)
+        board.learning.learner._payload = Verbatim(world.weights)
     samples = np.array([board.samples for board in boards], dtype=np.int64)
-    master = Ruled(world, case)
+    master, rule = hub.master, RULES[case.rule]
     x, split = world.split.test_x.view(np.uint8), world.split
-    down, found = None, []
+    down, found = b"", []
     for number in range(1, ROUNDS + 1):
-        ups = b"".join(board.round(down, number) for board in boards)
+        ups = b"".join(
+            board.round(order(seed, number, i, down))[UPDATE_HEAD:]
+            for i, board in enumerate(boards)
+        )
         frames = np.frombuffer(bytearray(ups), dtype=np.uint8).reshape(BOARDS, -1)
         if case.attack in ATTACKS:
             own, honest = frames[: case.f], frames[case.f :]
             frames[: case.f] = ATTACKS[case.attack](honest, own, seed * ROUNDS + number)
-        master.absorb(frames, samples)
+        master.add(rule.apply(frames, samples, case.f))
         down = bytes(master.release())
         if number > ROUNDS - TAIL:
             try:

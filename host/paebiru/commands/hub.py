@@ -43,6 +43,15 @@ def hub(
     over: Annotated[float, typer.Option(help="Share asked beyond, for those that fail.")] = 0.0,
     deadline: Annotated[float, typer.Option(help="Seconds a round waits for its boards.")] = 120.0,
     least: Annotated[int, typer.Option(help="Updates without which it waits on.")] = 1,
+    rule: Annotated[
+        str | None, typer.Option(help="Of aggregation: mean, nnm-trimmed, …; by --liars.")
+    ] = None,
+    liars: Annotated[int, typer.Option(help="Boards of a round that may lie.")] = 0,
+    epsilon: Annotated[
+        float | None, typer.Option(help="Privacy for all rounds: the mean gets noise.")
+    ] = None,
+    delta: Annotated[float, typer.Option(help="With --epsilon: the chance that it fails.")] = 1e-3,
+    clip: Annotated[float, typer.Option(help="With --epsilon: longest update, L2 norm.")] = 0.5,
     api: Annotated[
         str, typer.Option(help="HOST:PORT of the HTTP API; beyond 127.0.0.1 with a token.")
     ] = f"127.0.0.1:{_API}",
@@ -75,7 +84,8 @@ def hub(
     policy = Policy(rounds, boards, fraction, over, deadline, least)
     options = Options(
         dir, dataset, _units(hidden), share, epochs, seed, host, port, tuple(serial or ()), find,
-        policy, json=json, api=door, resume=resume, branch=branch,
+        policy, rule, liars, epsilon, delta, clip, json=json, api=door, resume=resume,
+        branch=branch,
     )  # fmt: skip
     tell = Telling(sys.stdout if json else None)
     if not json:
@@ -95,6 +105,8 @@ def _show(said: dict[str, Any]) -> None:
     event = said["event"]
     if event == "listening":
         out.print(f"listening on {said['host']}:{said['port']}; {said['weights']} weights")
+    elif event == "warning":
+        out.print(f"warning: {said['text']}", markup=False)
     elif event == "resuming":
         out.print(f"going on with round {said['round']}")
     elif event == "api":
@@ -103,6 +115,8 @@ def _show(said: dict[str, Any]) -> None:
         told = f"round {said['round']:>4}  {said['updates']}/{said['asked']} boards"
         if "accuracy" in said:
             told += f"  {100 * said['accuracy']:.2f} %"
+        if "epsilon" in said:
+            told += f"  ε {said['epsilon']:.2f}"
         up, down = size(said["bytes_up"]), size(said["bytes_down"])
         missing = f"  without {', '.join(said['missing'])}" if said["missing"] else ""
         out.print(f"{told}  {up} up, {down} down{missing}")

@@ -38,7 +38,10 @@ class Master:
 
     def absorb(self, frames: Codes, samples: Int64) -> None:
         """Add one round's updates, codes [boards, weights], counted by their samples."""
-        mean = fedavg_aggregate(decoded(frames), samples)
+        self.add(fedavg_aggregate(decoded(frames), samples))
+
+    def add(self, mean: Int64) -> None:
+        """Add what a round's updates come to by whatever rule, Q14 [weights]."""
         limit = (8 << 20) - 1
         if self._decays:
             self.master -= self.master + (1 << _DECAY - 1) >> _DECAY

@@ -15,6 +15,7 @@ import numpy as np
 
 from paebiru.federated import snapshot
 from paebiru.federated.master import Master
+from paebiru.federated.rules import Codes, Int64, decoded, fedavg_aggregate
 from paebiru.rng import Rng
 from sil import nn
 from sil import protocol as p
@@ -25,6 +26,7 @@ from sil.payload import Payload
 from sil.protocol import Task
 
 Done = Callable[[int], None]
+Combine = Callable[[Codes, Int64], Int64]
 """Is called with 0 when an update is counted for good, or with the E_ code why it is not."""
 
 
@@ -41,6 +43,11 @@ class Update:
 
 def _unheard(code: int) -> None:
     """Take no notice: what `take` calls where nobody asks."""
+
+
+def _mean(frames: Codes, samples: Int64) -> Int64:
+    """Count updates by their samples (FedAvg)."""
+    return fedavg_aggregate(decoded(frames), samples)
 
 
 @dataclass
@@ -70,6 +77,8 @@ class Federation:
     counted: dict[bytes, int] = field(default_factory=dict)
     """The last round in which an update of a device was counted."""
 
+    combine: Combine = field(default=_mean, repr=False)
+    """Makes one update of a round's, codes [boards, weights] and samples [boards] to Q14."""
     secret: bytes = field(default=b"", repr=False)
     """What the open round's noise follows from, if its mean is private."""
 
@@ -194,7 +203,7 @@ class Federation:
         """Add a round's updates, at least one, to the master."""
         frames = np.frombuffer(b"".join(u.frame for u in taken), dtype=np.uint8)
         samples = np.array([u.samples for u in taken], dtype=np.int64)
-        self.master.absorb(frames.reshape(len(taken), -1), samples)
+        self.master.add(self.combine(frames.reshape(len(taken), -1), samples))
 
     # -- the whole of it
 

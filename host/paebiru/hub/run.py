@@ -8,13 +8,16 @@ from pathlib import Path
 
 from paebiru import datasets, files, models
 from paebiru.errors import UsageError
-from paebiru.federated import evaluate
+from paebiru.federated import evaluate, registry
 from paebiru.federated.durable import Durable, begin, resume
 from paebiru.federated.master import RATE_ONE
+from paebiru.federated.noise import new_key
+from paebiru.federated.registry import Rule, Setting
 from paebiru.federated.rounds import Federation
 from paebiru.hub.api import Api, served
 from paebiru.hub.lines import Lines
 from paebiru.hub.policy import Policy
+from paebiru.hub.private import Private
 from paebiru.hub.service import Hub, Measure
 from paebiru.hub.tell import Telling
 from paebiru.keys import KeyStore
@@ -40,6 +43,14 @@ class Options:
     serial: tuple[str, ...] = ()
     finds: bool = False
     policy: Policy = field(default_factory=Policy)
+    rule: str | None = None
+    """Of aggregation; None: what suits `liars`."""
+    liars: int = 0
+    """How many boards a round may lie."""
+    epsilon: float | None = None
+    """The privacy granted for all rounds; None: no noise is added."""
+    delta: float = 1e-3
+    clip: float = 0.5
     json: bool = False
     resume: bool = False
     branch: int = 0
@@ -66,12 +77,43 @@ def federation(options: Options) -> tuple[Federation, Measure]:
     made = Federation(task, seed=options.seed, rate=rate, epochs=options.epochs)
     test_x, test_y = split.test_x.view("uint8"), split.test_y
 
+    private = granted(options)
+
     def measure(federation: Federation) -> dict[str, float]:
         codes = federation.master.codes()
         accuracy = evaluate.accuracy(sizes, codes, test_x, test_y, split.signed)
-        return {"accuracy": round(accuracy, 4)}
+        spent = {"epsilon": round(private.after(federation.number), 3)} if private else {}
+        return {"accuracy": round(accuracy, 4), **spent}
 
     return made, measure
+
+
+def chosen(options: Options) -> tuple[Rule, list[str]]:
+    """Return the rule of aggregation, and what is to be said of it.
+
+    Raises:
+        UsageError: it does not protect from so many liars among so few boards.
+    """
+    share = max(1, round(options.share * update.SHARE_ONE))
+    if options.liars and share <= update.SPARSE and options.rule is None:
+        raise UsageError(
+            f"--liars {options.liars}: sparse updates hide liars; send them whole with --share 1"
+        )
+    private = options.epsilon is not None
+    setting = Setting(options.policy.least, options.liars, share, private=private)
+    return registry.choose(options.rule, setting)
+
+
+def granted(options: Options) -> Private | None:
+    """Return the privacy of the run, if any is asked for.
+
+    Raises:
+        UsageError: it cannot be had with these options.
+    """
+    if options.epsilon is None:
+        return None
+    policy = options.policy
+    return Private(options.epsilon, options.delta, options.clip, policy.boards, policy.rounds)
 
 
 def stored(store: Store, fresh: Federation, options: Options, measure: Measure) -> Durable:
@@ -82,10 +124,19 @@ def stored(store: Store, fresh: Federation, options: Options, measure: Measure) 
             learns something else than the options say.
         StoreError: the store is damaged or cannot be written.
     """
+    rule, _ = chosen(options)
+    private = granted(options)
 
     def prepare(found: Durable) -> None:
         found.measure = measure
-        found.settings = asdict(options.policy)
+        found.settings = {**asdict(options.policy), "rule": rule.name, "liars": options.liars}
+        found.combine = lambda frames, samples: registry.aggregate(
+            rule, frames, samples, options.liars
+        )
+        if private:
+            found.settings |= {"epsilon": private.limit, "delta": private.delta}
+            found.combine = private.combine(found)
+            found.new_secret = new_key
 
     if not options.resume:
         return begin(store, fresh, prepare)
@@ -122,6 +173,8 @@ async def serve(options: Options, tell: Telling) -> Federation:
                 f"cannot listen on {options.host}:{options.port}: {error.strerror};"
                 " is another hub running? --listen HOST:PORT takes another port"
             ) from None
+        for text in chosen(options)[1]:
+            tell("warning", text=text)
         tell("listening", host=options.host, port=port, weights=len(made.first))
         if made.number:
             tell("resuming", round=made.number, is_open=made.is_open, model=made.name.hex())

@@ -46,12 +46,8 @@ class Federation:
 
     @property
     def master(self) -> Master:
-        """The hub's copy of the model; another kind of master may be put in before the start."""
+        """The hub's copy of the model."""
         return self.rounds_of.master
-
-    @master.setter
-    def master(self, master: Master) -> None:
-        self.rounds_of.master = master
 
     def rounds(self) -> Iterator[Round]:
         """Run the plan, a round at a time; the model is whole between rounds."""
