@@ -5,7 +5,7 @@ needs, what is durable) is the `Desk`; this module only speaks SPEC-node.md.
 """
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import Protocol
 
@@ -73,7 +73,7 @@ class Batch:
         self.time = get32(body, 0)
         self.period = get16(body, 4)
         self.lost = get16(body, 6)
-        self.states = list(jsil.unpack(body[p.BATCH_HEAD :]))
+        self.states: Sequence[bytes] = list(jsil.unpack(body[p.BATCH_HEAD :]))
         self.size = len(body)
 
 

@@ -52,6 +52,10 @@ def hub(
     ] = None,
     delta: Annotated[float, typer.Option(help="With --epsilon: the chance that it fails.")] = 1e-3,
     clip: Annotated[float, typer.Option(help="With --epsilon: longest update, L2 norm.")] = 0.5,
+    places: Annotated[
+        Path | None,
+        typer.Option(help="TOML: which boards are where, and what moves what."),
+    ] = None,
     api: Annotated[
         str, typer.Option(help="HOST:PORT of the HTTP API; beyond 127.0.0.1 with a token.")
     ] = f"127.0.0.1:{_API}",
@@ -85,7 +89,7 @@ def hub(
     options = Options(
         dir, dataset, _units(hidden), share, epochs, seed, host, port, tuple(serial or ()), find,
         policy, rule, liars, epsilon, delta, clip, json=json, api=door, resume=resume,
-        branch=branch,
+        branch=branch, places=places,
     )  # fmt: skip
     tell = Telling(sys.stdout if json else None)
     if not json:

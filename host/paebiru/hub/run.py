@@ -14,8 +14,10 @@ from paebiru.federated.master import RATE_ONE
 from paebiru.federated.noise import new_key
 from paebiru.federated.registry import Rule, Setting
 from paebiru.federated.rounds import Federation
+from paebiru.fusion import config as places
 from paebiru.hub.api import Api, served
 from paebiru.hub.lines import Lines
+from paebiru.hub.places import Places
 from paebiru.hub.policy import Policy
 from paebiru.hub.private import Private
 from paebiru.hub.service import Hub, Measure
@@ -51,6 +53,8 @@ class Options:
     """The privacy granted for all rounds; None: no noise is added."""
     delta: float = 1e-3
     clip: float = 0.5
+    places: Path | None = None
+    """The file that says which boards are at which place; None: nothing is fused."""
     json: bool = False
     resume: bool = False
     branch: int = 0
@@ -183,6 +187,9 @@ async def serve(options: Options, tell: Telling) -> Federation:
             asyncio.create_task(hub.watch()),
             asyncio.create_task(lines.watch(list(options.serial), options.finds)),
         ]
+        if options.places is not None:
+            hub.places = Places(places.load(options.places), tell)
+            helpers.append(asyncio.create_task(hub.places.run(hub.devices)))
         _stop_on_signals(rounds)
         try:
             with suppress(asyncio.CancelledError):

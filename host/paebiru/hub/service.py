@@ -11,6 +11,7 @@ from paebiru.device import Answer, Batch, Device
 from paebiru.door import Door
 from paebiru.federated.rounds import Federation
 from paebiru.hub.known import Known
+from paebiru.hub.places import Places
 from paebiru.hub.policy import Policy
 from paebiru.hub.tell import Telling
 from paebiru.keys import KeyStore
@@ -49,6 +50,7 @@ class Hub(Coordinator):
         self.door = Door(keys)
         self.known: dict[bytes, Known] = {}
         self.is_paused = False
+        self.places: Places | None = None
         self.summaries: list[dict[str, Any]] = []
         self._measure = measure
         # Whom the open round has asked; of one that was open when the hub started, everybody.
@@ -124,6 +126,8 @@ class Hub(Coordinator):
     def _heard(self, word: str, device: Device, about: object) -> None:
         if word == "update":
             self._changed.set()
+        if self.places is not None:
+            self.places.hear(word, device, about)
         words = _words(word, about)
         if words is not None:
             self.tell(word, device=device.name.hex(), **words)
