@@ -174,9 +174,10 @@ class ApiLab(Caller):
 
     async def _time_passes(self) -> None:
         while True:
-            if not self.is_frozen:
+            stands = self.is_frozen or not self.lab.boards
+            if not stands:
                 self.lab.run(20)  # little, so that requests are answered meanwhile
-            await asyncio.sleep(0.001 if self.is_frozen else 0)
+            await asyncio.sleep(0.005 if stands else 0)
 
 
 @contextmanager

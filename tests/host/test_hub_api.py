@@ -21,6 +21,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiLab]:
         yield made
 
 
+@pytest.fixture(autouse=True)
+def _time_passes_for_one_hub(lab: ApiLab) -> Iterator[None]:
+    """Let the module's boards rest between its tests: other modules' hubs share its thread."""
+    lab.is_frozen = False
+    yield
+    lab.is_frozen = True
+
+
 # -- the hub and its rounds
 
 

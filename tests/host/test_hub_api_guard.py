@@ -23,6 +23,7 @@ ONE = BOARDS[0].hex()
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiLab]:
     with running(tmp_path_factory.mktemp("hub"), 1, Api("127.0.0.1", 0, patience=1)) as made:
         made.until(lambda: made.hub.devices)
+        made.is_frozen = True
         yield made
 
 

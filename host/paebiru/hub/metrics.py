@@ -12,6 +12,10 @@ from paebiru import __version__
 from paebiru.hub.service import Hub
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+_MEASURED = {
+    "accuracy": "Of the newest model on the test part, 0 to 1",
+    "epsilon": "Privacy spent so far",
+}
 _SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)  # of a round
 
 
@@ -92,9 +96,10 @@ class _Now(Collector):
         yield _gauge("round_open", "1 while a round waits for updates", federation.is_open)
         yield _gauge("round_updates", "Updates in the open round", len(federation.updates))
         yield _gauge("paused", "1 while no round is begun", hub.is_paused)
-        accuracy = hub.summaries[-1].get("accuracy") if hub.summaries else None
-        if accuracy is not None:
-            yield _gauge("accuracy", "Of the newest model on the test part, 0 to 1", accuracy)
+        newest = hub.summaries[-1] if hub.summaries else {}
+        for name, says in _MEASURED.items():
+            if name in newest:
+                yield _gauge(name, says, newest[name])
         yield self._bytes()
 
     def _bytes(self) -> Metric:
