@@ -93,8 +93,12 @@ def make(
     files: dict[str, bytes] = {}
     modules = sources.modules(board.runtime, drivers)
     texts = sources.program(board.runtime, modules)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # mpy-cross is a process a file
-        made = pool.map(lambda path: _made(texts[path], path, board.arch, twin), modules)
+    if twin and board.arch:
+        texts = {path: _for_viper(text, path) for path, text in texts.items()}
+    # mpy-cross is a process a file.  Nothing is parsed in these threads: CPython 3.11's parser
+    # fails there when a garbage collection calls back into Python.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        made = pool.map(lambda path: _made(texts[path], path, board.arch), modules)
         files.update(zip((_place(path, board.arch) for path in modules), made, strict=True))
     for name, data in sorted((recordings or {}).items()):
         files[f"/{name}"] = data
@@ -135,13 +139,15 @@ def _place(path: Path, march: str | None) -> str:
     return name.removesuffix(".py") + _MPY if march else name
 
 
-def _made(source: str, path: Path, march: str | None, twin: bool) -> bytes:
+def _for_viper(source: str, path: Path) -> str:
+    return viper_source(source, str(path)) if is_kernel(path) else source
+
+
+def _made(source: str, path: Path, march: str | None) -> bytes:
     """Return a module as a board is to have it."""
     if march is None:
         return source.encode()
     try:
-        if twin and is_kernel(path):
-            source = viper_source(source, str(path))
         return _compile(source, path, march)
     except TwinError as error:
         raise UsageError(str(error)) from None
