@@ -1,7 +1,6 @@
 """`paebiru hub` with its HTTP API, boards that are MicroPython processes, and API.md's examples."""
 
 import ast
-import gc
 import hashlib
 import http.client
 import json
@@ -10,8 +9,7 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +127,7 @@ def test_it_is_not_open_to_others_without_a_token(tmp_path: Path) -> None:
 @pytest.mark.skipif(light_boards.VM is None, reason="no micropython: make setup")
 def test_boards_rounds_and_the_examples_of_the_documentation(tmp_path: Path) -> None:
     port, api = free_port(), free_port()
-    with no_collection():
-        boards = make_boards(tmp_path, 2, port, samples=20)
+    boards = make_boards(tmp_path, 2, port, samples=20)
     (tmp_path / "token").write_text(TOKEN)
     options = ("--listen", f"127.0.0.1:{port}", "--boards", "2", "--rounds", "1000",
                "--api", f"127.0.0.1:{api}", "--token-file", str(tmp_path / "token"))  # fmt: skip
@@ -169,17 +166,6 @@ def test_boards_rounds_and_the_examples_of_the_documentation(tmp_path: Path) -> 
     for said in running.events:
         assert_documented(said)
     assert [s for s in streamed() if s["event"] not in STREAM_ONLY] == running.events
-
-
-@contextmanager
-def no_collection() -> Iterator[None]:
-    """Collect no garbage: Hypothesis has a callback on that, and CPython 3.11 then loses count in
-    `ast.parse` where threads parse at the same time, as they do when a bundle is made."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def stream(port: int, stack: ExitStack) -> Any:

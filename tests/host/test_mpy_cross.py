@@ -64,7 +64,11 @@ def test_the_tree_is_not_empty() -> None:
     assert KERNELS, "no kernel was found to compile"
     names = {relative(path) for path in SOURCES}
     node = "firmware/paebiru_node"
-    assert {f"{node}/port/mp.py", f"{node}/port/cp.py", f"{node}/_root/micropython/main.py"} <= names
+    assert {
+        f"{node}/port/mp.py",
+        f"{node}/port/cp.py",
+        f"{node}/_root/micropython/main.py",
+    } <= names
 
 
 def test_twin_adds_a_decorator_and_nothing_else() -> None:
