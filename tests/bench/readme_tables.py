@@ -12,9 +12,9 @@ HERE = Path(__file__).parent
 README = HERE.parents[1] / "README.md"
 
 
-def rows(name: str) -> list[dict[str, Any]]:
+def rows(name: str, key: str = "rows") -> list[dict[str, Any]]:
     """Return the rows of results/<name>.json."""
-    return json.loads((HERE / "results" / f"{name}.json").read_text())["rows"]
+    return json.loads((HERE / "results" / f"{name}.json").read_text())[key]
 
 
 def table(heads: Iterable[str], body: Iterable[Iterable[object]]) -> str:
@@ -111,7 +111,31 @@ def robust() -> str:
     return table(("rule, accuracy % on digits", *attacks, "seeds"), body)
 
 
-TABLES = {"learning": learning, "streams": streams, "rules": rules, "fleet": fleet}
+def nodes() -> str:
+    """Return the heap of whole nodes."""
+    body = [
+        (f"{r['node']}, {r['vm']}", f"{r['used']:,}", f"{r['least heap']:,}")
+        for r in rows("memory", "nodes")
+    ]
+    return table(("node, VM", "in use, bytes", "least heap, bytes"), body)
+
+
+def privacy() -> str:
+    """Return accuracies of private federations, a row a fleet."""
+    found: dict[tuple[int, str], dict[str, float]] = {}
+    for r in rows("privacy"):
+        found.setdefault((r["boards"], r["network"]), {})[r["epsilon"]] = r["accuracy"]
+    body = [
+        (f"{boards} boards, {network}", *(f"{by[e]:.1f}" for e in ("none", "8", "4", "2")))
+        for (boards, network), by in found.items()
+    ]
+    return table(("accuracy %", "no noise", "ε = 8", "ε = 4", "ε = 2"), body)
+
+
+TABLES = {
+    "learning": learning, "streams": streams, "rules": rules, "fleet": fleet, "mcu": mcu,
+    "nodes": nodes, "hub": hub, "privacy": privacy,
+}  # fmt: skip
 
 
 def filled(text: str) -> str:
