@@ -68,7 +68,7 @@ def test_the_image_is_whole(image: Path, tmp_path: Path) -> None:
 
 def test_a_bit_turned_anywhere(image: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     random = Random(1)
-    count = 5_000 if request.config.getoption("--nightly") else 120
+    count = 3_000 if request.config.getoption("--nightly") else 120
     refused = 0
     for _ in range(count):
         name = random.choice([n for n in names(image) if (image / n).stat().st_size])

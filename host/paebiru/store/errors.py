@@ -42,6 +42,8 @@ def told(path: Path) -> Iterator[None]:
         raise _unwell(path, error.strerror) from None
     except sqlite3.Error as error:
         raise of_sqlite(path, error) from None
+    except UnicodeDecodeError:  # of a name or a message of SQLite
+        raise damaged(path, "a text that is none") from None
 
 
 def full(path: Path) -> StoreError:
