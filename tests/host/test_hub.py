@@ -36,9 +36,10 @@ pytestmark = pytest.mark.skipif(light_boards.VM is None, reason="no micropython:
 class HubProcess:
     """The command, and the events that it writes."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
-        command = [PAEBIRU, "hub", "--dir", str(folder), "--no-find", "--no-api", "--json"]
-        command += options
+    def __init__(self, folder: Path, *options: str, api: bool = False) -> None:
+        command = [PAEBIRU, "hub", "--dir", str(folder), "--no-find", "--json", *options]
+        if not api:
+            command.append("--no-api")
         self.events: list[dict[str, Any]] = []
         self._queue: queue.Queue[dict[str, Any]] = queue.Queue()
         self.process = subprocess.Popen(

@@ -25,8 +25,9 @@ from sil.link.fields import get16, get32
 from sil.payload import Payload
 from sil.protocol import Task
 
-Done = Callable[[int], None]
 Combine = Callable[[Codes, Int64], Int64]
+"""Makes one update, Q14 [weights], of a round's codes [boards, weights] and samples [boards]."""
+Done = Callable[[int], None]
 """Is called with 0 when an update is counted for good, or with the E_ code why it is not."""
 
 

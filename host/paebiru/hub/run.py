@@ -24,7 +24,7 @@ from paebiru.hub.service import Hub, Measure
 from paebiru.hub.tell import Telling
 from paebiru.keys import KeyStore
 from paebiru.store import Store
-from paebiru.store.group import beside
+from paebiru.store.group import beside, inline
 from sil import update
 from sil.protocol import Task
 
@@ -166,6 +166,7 @@ async def serve(options: Options, tell: Telling) -> Federation:
         store = stack.enter_context(closing(Store(folder)))
         made = stored(store, fresh, options, measure)
         store.updates.run = beside(asyncio.get_running_loop())
+        stack.callback(setattr, store.updates, "run", inline)  # what is left is written at the end
         keys = stack.enter_context(closing(KeyStore(folder / "keys.sqlite")))
         hub = Hub(keys, made, options.policy.check(), tell, measure)
         lines = Lines(hub)
