@@ -52,7 +52,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualBoard]:
     node = ROOT / "firmware" / "paebiru_node"
     for name in ("port", "sensors"):
         shutil.copytree(node / name, lib / "paebiru_node" / name, ignore=ignored)
-    for name in ("__init__.py", "errors.py"):
+    for name in ("__init__.py", "coding.py", "errors.py"):
         shutil.copy(node / name, lib / "paebiru_node" / name)
     (folder / "a.jsil").write_bytes(jsil.pack([bytes([k, 9, 9, 9, k + 1]) for k in range(5)]))
     world = ROOT / "boards" / "vm-world.json"
