@@ -208,12 +208,13 @@ def test_a_thread_commits_while_the_loop_goes_on(tmp_path: Path) -> None:
     codes: list[int] = []
     threads = set()
     batches: list[int] = []
+    gate = threading.Event()
     write = fed.store.updates._write
 
     def slow(items: list[UpdateRow]) -> list[StoreError | None]:
         threads.add(threading.get_ident())
         batches.append(len(items))
-        time.sleep(0.1)
+        assert gate.wait(20)
         return write(items)
 
     fed.store.updates._write = slow
@@ -224,6 +225,7 @@ def test_a_thread_commits_while_the_loop_goes_on(tmp_path: Path) -> None:
             fed.take(device, update(fed, device), codes.append)
             await asyncio.sleep(0.01)
         assert not codes
+        gate.set()
         while len(codes) < len(DEVICES):
             await asyncio.sleep(0.01)
 

@@ -23,6 +23,8 @@ PATIENCE = 25.0
 _ATTEMPT = 2.0  # s for one try
 _QUIET = 0.2  # s
 _KNOCK = 0.1  # s between two Ctrl-C
+_SETTLED = 1.5  # s
+_MOST = 1 << 16  # bytes taken at once from a board that does not stop talking
 _PIECE = 4096  # bytes of a file in one go; a board has room for that after its reset
 _ANSWER = 10.0  # s between two bytes of an answer
 _RESET = """
@@ -163,6 +165,9 @@ class Repl:
         with suppress(OSError):  # its USB goes away with it
             while time.monotonic() < deadline and not self._line.serial.in_waiting:
                 time.sleep(0.02)
+        # Whoever comes next begins with Ctrl-C: in the first moments of a start it can leave a
+        # (virtual) board that hears no more.
+        time.sleep(_SETTLED)
 
     def _enter(self) -> None:
         """Interrupt whatever runs until the REPL answers, and leave nothing of it behind."""
@@ -209,18 +214,24 @@ class Repl:
         while time.monotonic() < deadline and not said.rstrip().endswith(b">"):
             self._line.serial.write(b"\x03")
             time.sleep(_KNOCK)
-            said = (said + self._line.serial.read(self._line.serial.in_waiting))[-16:]
+            said = (said + self._take())[-16:]
 
     def _raw(self, patience: float, soft_reset: bool = False) -> None:
         self._line.enter_raw_repl(soft_reset=soft_reset, timeout_overall=patience)
+
+    def _take(self) -> bytes:
+        """Return what has come; pyserial's sockets tell of one byte at a time."""
+        taken = b""
+        while len(taken) < _MOST and (count := self._line.serial.in_waiting):
+            taken += self._line.serial.read(count)
+        return taken
 
     def _drain(self) -> None:
         """Throw away what comes, until nothing does."""
         now = time.monotonic()
         end, quiet = now + _ATTEMPT, now + _QUIET
         while now < min(end, quiet):
-            if count := self._line.serial.in_waiting:
-                self._line.serial.read(count)
+            if self._take():
                 quiet = now + _QUIET
             time.sleep(0.01)
             now = time.monotonic()
