@@ -10,7 +10,7 @@
 """
 
 from sil import protocol as p
-from sil.compat import const, ticks_add, ticks_diff
+from sil.compat import ticks_add, ticks_diff
 from sil.errors import SilError
 from sil.link.fields import get16, get32
 
@@ -26,8 +26,6 @@ from .slots import Slots
 from .uplink import Uplink
 
 VERSION = b"\x00\x01\x00\x00"
-
-_DUE = const(0)
 
 
 class Node:
@@ -61,7 +59,6 @@ class Node:
         self._status_due = False
         self._health_due = True
         now = port.ticks_ms()
-        self._begun = now
         self._state_at = now  # when the next state is due
         self._health_at = now
         self._uptime = 0  # s
@@ -140,7 +137,6 @@ class Node:
             self._load()
             ready = False
         if ready:
-            self.local.renew(self.learning)
             self.changed()
         return self.learning.phase == p.TRAINING and bool(self.samples and self.samples.count)
 

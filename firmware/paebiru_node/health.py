@@ -6,8 +6,9 @@ from sil.link.fields import put16, put32
 
 from .kinds import Port, Sampler, Uplink
 
+SAFE_AFTER = 3  # crashes in a row
+
 _MAX = const(400)  # bytes, text included
-_SAFE_AFTER = const(3)  # crashes in a row
 
 
 class Health:
@@ -32,7 +33,7 @@ class Health:
     @property
     def is_safe(self) -> bool:
         """Tell whether the board has crashed so often that it only answers the link."""
-        return self.crashes >= _SAFE_AFTER
+        return self.crashes >= SAFE_AFTER
 
     def failed(self, text: str) -> None:
         """Remember what went wrong, the newest two."""

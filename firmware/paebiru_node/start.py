@@ -12,13 +12,12 @@ from sil.compat import const, ticks_diff
 
 from .app import Node
 from .errors import ConfigError, Restart
-from .health import Health
+from .health import SAFE_AFTER, Health
 from .kept import Config
 from .kinds import Make, Port
 from .port import CAUSE_WATCHDOG
 
 _HEALTHY = const(60000)  # ms without a crash after which the count starts anew
-_SAFE = const(3)
 
 
 class Life:
@@ -121,7 +120,7 @@ def _health(port: "Port", problem: str) -> Health:
         error = error or "the watchdog bit: a step did not come to its end"
         port.save("crashes", bytes((min(crashes, 255),)))
     if problem:
-        crashes = max(crashes, _SAFE)
+        crashes = max(crashes, SAFE_AFTER)
     return Health(port, boots, crashes, problem or error)
 
 

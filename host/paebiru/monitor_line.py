@@ -60,8 +60,7 @@ async def converse(line: Transport, device: Device) -> None:
     try:
         await driver.run()
     finally:
-        if device.is_up:
-            device.desk.on_down(device)
+        device.gone()
 
 
 async def open_line(where: str) -> Transport:

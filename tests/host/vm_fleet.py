@@ -14,8 +14,8 @@ from paebiru.deploy.repl import Repl
 from paebiru.device import Device
 from paebiru.enrollment import enroll
 from paebiru.keys import KeyStore
-from paebiru.transport import Driver, Transport, tcp
-from paebiru.transport.serial import SerialTransport
+from paebiru.monitor_line import open_line
+from paebiru.transport import Driver
 from paebiru.vboard import VirtualBoard
 
 HEAP = 512 * 1024
@@ -61,14 +61,6 @@ def fleet(
         yield made
 
 
-async def dial(port: str) -> Transport:
-    """Open the line to a board."""
-    if port.startswith("socket://"):
-        host, _, number = port.removeprefix("socket://").rpartition(":")
-        return await tcp.connect(host, int(number))
-    return SerialTransport(port)
-
-
 class Server:
     """Serves a fleet's boards for as long as the block lasts."""
 
@@ -89,7 +81,7 @@ class Server:
 
     async def _serve(self, port: str) -> None:
         device = Device(self.desk, hide_etx=True)
-        driver = Driver(device.session, await dial(port), device.act)
+        driver = Driver(device.session, await open_line(port), device.act)
         device.wake = driver.wake
         await driver.run()
 

@@ -88,7 +88,7 @@ def hub(
     policy = Policy(rounds, boards, fraction, over, deadline, least)
     options = Options(
         dir, dataset, _units(hidden), share, epochs, seed, host, port, tuple(serial or ()), find,
-        policy, rule, liars, epsilon, delta, clip, json=json, api=door, resume=resume,
+        policy, rule, liars, epsilon, delta, clip, api=door, resume=resume,
         branch=branch, places=places,
     )  # fmt: skip
     tell = Telling(sys.stdout if json else None)

@@ -193,18 +193,14 @@ class Federation:
         self.is_open = False
         taken = [self.updates[device] for device in sorted(self.updates)]
         if taken:
-            self.absorb(taken)
+            frames = np.frombuffer(b"".join(u.frame for u in taken), dtype=np.uint8)
+            samples = np.array([u.samples for u in taken], dtype=np.int64)
+            self.master.add(self.combine(frames.reshape(len(taken), -1), samples))
         frame = self.master.release()
         self.changes = bytes(self._out[: self._payload.encode(frame, self._out)])
         self._payload.expect(self.master.base)
         self.before = self.name
         self.name = name(self.master.base.tobytes())
-
-    def absorb(self, taken: list[Update]) -> None:
-        """Add a round's updates, at least one, to the master."""
-        frames = np.frombuffer(b"".join(u.frame for u in taken), dtype=np.uint8)
-        samples = np.array([u.samples for u in taken], dtype=np.int64)
-        self.master.add(self.combine(frames.reshape(len(taken), -1), samples))
 
     # -- the whole of it
 

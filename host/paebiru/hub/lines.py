@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable
 
 from paebiru.device import Device
+from paebiru.errors import UsageError
 from paebiru.hub.service import Hub
+from paebiru.monitor_line import open_line
 from paebiru.transport import Driver, Transport, tcp, udp
 from paebiru.transport.serial import SerialTransport, discover
 
@@ -115,8 +117,8 @@ class Lines:
 
     async def _port(self, path: str) -> None:
         try:
-            line = await dial(path)
-        except OSError as error:
+            line = await open_line(path)
+        except UsageError as error:
             self.hub.tell("port", path=path, problem=str(error))
             await asyncio.sleep(_AGAIN)
             return
@@ -145,11 +147,3 @@ def kind(line: Transport) -> str:
     if isinstance(line, tcp.TcpTransport):
         return "tcp"
     return "udp" if line.datagrams else "memory"
-
-
-async def dial(path: str) -> Transport:
-    """Open a serial port, or the TCP port that stands for one (``socket://HOST:PORT``)."""
-    if path.startswith("socket://"):
-        host, _, port = path.removeprefix("socket://").rpartition(":")
-        return await tcp.connect(host, int(port))
-    return SerialTransport(path)

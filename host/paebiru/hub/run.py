@@ -4,13 +4,13 @@ import asyncio
 import signal
 from contextlib import AsyncExitStack, closing, suppress
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from paebiru import datasets, files, models
 from paebiru.errors import UsageError
 from paebiru.federated import evaluate, registry
 from paebiru.federated.durable import Durable, begin, resume
-from paebiru.federated.master import RATE_ONE
 from paebiru.federated.noise import new_key
 from paebiru.federated.registry import Rule, Setting
 from paebiru.federated.rounds import Federation
@@ -23,6 +23,7 @@ from paebiru.hub.private import Private
 from paebiru.hub.service import Hub, Measure
 from paebiru.hub.tell import Telling
 from paebiru.keys import KeyStore
+from paebiru.sim.plan import Plan
 from paebiru.store import Store
 from paebiru.store.group import beside, inline
 from sil import update
@@ -55,11 +56,18 @@ class Options:
     clip: float = 0.5
     places: Path | None = None
     """The file that says which boards are at which place; None: nothing is fused."""
-    json: bool = False
     resume: bool = False
     branch: int = 0
     api: Api | None = None
     """Where the HTTP API is served; None: nowhere."""
+
+    @property
+    def plan(self) -> Plan:
+        """The same federation as the simulator would have it."""
+        return Plan(
+            self.dataset, local_epochs=self.epochs, share=self.share, seed=self.seed,
+            hidden=self.hidden,
+        )  # fmt: skip
 
 
 def federation(options: Options) -> tuple[Federation, Measure]:
@@ -75,19 +83,20 @@ def federation(options: Options) -> tuple[Federation, Measure]:
     data = datasets.load(options.dataset)
     split = data.split(options.seed)
     sizes = (split.train_x.shape[1], *options.hidden, len(data.classes))
-    share = max(1, round(options.share * update.SHARE_ONE))
-    rate = (2 if share <= update.SPARSE else 1) * RATE_ONE
-    task = Task(sizes, split.signed, share)
-    made = Federation(task, seed=options.seed, rate=rate, epochs=options.epochs)
+    plan = options.plan
+    task = Task(sizes, split.signed, plan.parts)
+    made = Federation(task, seed=plan.seed, rate=plan.server_rate, epochs=plan.local_epochs)
     test_x, test_y = split.test_x.view("uint8"), split.test_y
-
     private = granted(options)
 
-    def measure(federation: Federation) -> dict[str, float]:
-        codes = federation.master.codes()
+    @lru_cache(maxsize=1)  # a round's figures go into the journal, and are told
+    def figures(number: int, codes: bytes) -> dict[str, float]:
         accuracy = evaluate.accuracy(sizes, codes, test_x, test_y, split.signed)
-        spent = {"epsilon": round(private.after(federation.number), 3)} if private else {}
+        spent = {"epsilon": round(private.after(number), 3)} if private else {}
         return {"accuracy": round(accuracy, 4), **spent}
+
+    def measure(federation: Federation) -> dict[str, float]:
+        return dict(figures(federation.number, federation.master.codes()))
 
     return made, measure
 
@@ -98,7 +107,7 @@ def chosen(options: Options) -> tuple[Rule, list[str]]:
     Raises:
         UsageError: it does not protect from so many liars among so few boards.
     """
-    share = max(1, round(options.share * update.SHARE_ONE))
+    share = options.plan.parts
     if options.liars and share <= update.SPARSE and options.rule is None:
         raise UsageError(
             f"--liars {options.liars}: sparse updates hide liars; send them whole with --share 1"
