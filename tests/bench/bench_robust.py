@@ -30,8 +30,7 @@ from sil.protocol_hub import write_order_head
 
 BOARDS, ROUNDS, TAIL = 10, 40, 5
 ALL_ATTACKS = ("none", "sign flip", "Gaussian", "saturate", "label flip", "ALIE", "IPM")
-FULL = ("mean", "clipped-mean", "median", "trimmed-mean", "krum", "multi-krum", "nnm-trimmed")
-BRIEF = ("mean", "multi-krum", "nnm-trimmed")
+RULES_SHOWN = ("mean", "clipped-mean", "median", "trimmed-mean", "krum", "multi-krum", "nnm-trimmed")
 SENT = {"dense": 1.0, "5 %": 0.05}
 SPLITS = {"IID": "iid", "Dirichlet 0.3": "dirichlet"}
 
@@ -124,10 +123,10 @@ def accuracy(case: Case, seed: int) -> float:
 
 
 def cases(rules: list[str] | None, sent: list[str], fs: list[int]) -> list[Case]:
-    """Return the cells: every rule at f = 2, some at 1 and 3; what needs more boards left out."""
+    """Return the cells, but for rules that so many liars leave without enough boards."""
     found = []
     for f in fs:
-        names = rules or (FULL if f == 2 else BRIEF)
+        names = rules or RULES_SHOWN
         for way, split, rule, attack in product(sent, SPLITS, names, ALL_ATTACKS):
             if RULES[rule].least(f) <= BOARDS:
                 found.append(Case(rule, attack, f, way, split))
