@@ -30,7 +30,15 @@ from sil.protocol_hub import write_order_head
 
 BOARDS, ROUNDS, TAIL = 10, 40, 5
 ALL_ATTACKS = ("none", "sign flip", "Gaussian", "saturate", "label flip", "ALIE", "IPM")
-RULES_SHOWN = ("mean", "clipped-mean", "median", "trimmed-mean", "krum", "multi-krum", "nnm-trimmed")
+RULES_SHOWN = (
+    "mean",
+    "clipped-mean",
+    "median",
+    "trimmed-mean",
+    "krum",
+    "multi-krum",
+    "nnm-trimmed",
+)
 SENT = {"dense": 1.0, "5 %": 0.05}
 SPLITS = {"IID": "iid", "Dirichlet 0.3": "dirichlet"}
 
