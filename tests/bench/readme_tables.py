@@ -1,15 +1,18 @@
-"""Write the README's tables from results/*.json, so that it quotes what benchmarks printed.
+"""Write the tables of README.md and RESULTS.md from results/*.json: they quote what was printed.
 
-python tests/bench/readme_tables.py     # after `make bench`, which ends with it
+RESULTS.md has every row; the README those that decide whether somebody reads on.
+
+    python tests/bench/readme_tables.py     # after `make bench`, which ends with it
 """
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-README = HERE.parents[1] / "README.md"
+PAGES = (HERE.parents[1] / "README.md", HERE / "RESULTS.md")
 
 
 def rows(name: str, key: str = "rows") -> list[dict[str, Any]]:
@@ -24,8 +27,13 @@ def table(heads: Iterable[str], body: Iterable[Iterable[object]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def learning() -> str:
-    """Return accuracies and bytes of a board and round."""
+def brief_learning() -> str:
+    """Return what `learning` has of digits on the small network."""
+    return learning(("digits, IID", "digits, Dirichlet 0.3"), ("float32 FedAvg", "5 %", "1.8 %"))
+
+
+def learning(data: tuple[str, ...] = (), sent: tuple[str, ...] = ()) -> str:
+    """Return accuracies and bytes of a board and round: all of them, or those named."""
     body = [
         (
             f"{r['data']}: {r['sent']}",
@@ -36,6 +44,7 @@ def learning() -> str:
             r["seeds"],
         )
         for r in rows("learning")
+        if (not data or r["data"] in data) and (not sent or r["sent"] in sent)
     ]
     heads = (
         "data: share of weights sent",
@@ -48,14 +57,21 @@ def learning() -> str:
     return table(heads, body)
 
 
-def streams() -> str:
-    """Return JSIL beside general compressors."""
+def brief_streams() -> str:
+    """Return what `streams` has of updates that are sent, and of recordings."""
+    return streams(("update 5 % up, 2,410", "update dense up, 2,410", "checkpoint (5 %), 2,410",
+                    "11 checkpoints (5 %)", "recording"))  # fmt: skip
+
+
+def streams(kinds: tuple[str, ...] = ("",)) -> str:
+    """Return JSIL beside general compressors: all streams, or those whose name begins so."""
     body = [
         (
             r["stream"], f"{r['raw']:,}", f"**{r['jsil']:,.0f}**", f"{r['brotli']:,.0f}",
             f"{r['zstd']:,.0f}", f"{r['zlib']:,.0f}", f"{r['order0']:,.0f}",
         )
         for r in rows("jsil")
+        if r["stream"].startswith(kinds)
     ]  # fmt: skip
     return table(
         ("stream, bytes", "raw", "JSIL", "brotli-11", "zstd-19", "zlib-9", "order-0"), body
@@ -133,25 +149,23 @@ def privacy() -> str:
 
 
 TABLES = {
-    "learning": learning, "streams": streams, "rules": rules, "fleet": fleet, "mcu": mcu,
-    "nodes": nodes, "hub": hub, "privacy": privacy,
+    "brief-learning": brief_learning, "learning": learning, "brief-streams": brief_streams,
+    "streams": streams, "rules": rules, "fleet": fleet, "mcu": mcu, "nodes": nodes, "hub": hub,
+    "privacy": privacy,
 }  # fmt: skip
+_MARKED = re.compile(r"(<!-- ([a-z-]+) -->\n).*?(\n<!-- /\2 -->)", re.DOTALL)
 
 
 def filled(text: str) -> str:
-    """Return the README's text with each table between its marks renewed."""
-    for name, make in TABLES.items():
-        begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
-        before, rest = text.split(begin)
-        _, after = rest.split(end)
-        text = before + begin + make() + end + after
-    return text
+    """Return a page's text with each table between its marks renewed."""
+    return _MARKED.sub(lambda found: found[1] + TABLES[found[2]]() + found[3], text)
 
 
 def main() -> None:
-    """Renew the README's tables."""
-    README.write_text(filled(README.read_text()))
-    print(f"wrote the tables of {README.name}")
+    """Renew the tables of all pages."""
+    for page in PAGES:
+        page.write_text(filled(page.read_text()))
+        print(f"wrote the tables of {page.name}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""The README quotes what the benchmarks printed, and names what exists."""
+"""README and RESULTS quote what the benchmarks printed, and name what exists."""
 
 import re
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "bench"))
@@ -10,14 +12,24 @@ sys.path.insert(0, str(ROOT / "tests" / "bench"))
 import readme_tables  # noqa: E402 - the folder is none of the tests' own
 
 
-def test_its_tables_are_those_of_the_results() -> None:
-    text = (ROOT / "README.md").read_text()
+PAGES = [page.relative_to(ROOT).as_posix() for page in readme_tables.PAGES]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_its_tables_are_those_of_the_results(page: str) -> None:
+    text = (ROOT / page).read_text()
+    assert "<!-- " in text
     assert readme_tables.filled(text) == text
 
 
-def test_every_file_that_it_names_is_there() -> None:
-    text = (ROOT / "README.md").read_text()
-    links = re.findall(r"\]\(([^)#]+)\)", text)
+def test_every_table_is_shown() -> None:
+    shown = "".join((ROOT / page).read_text() for page in PAGES)
+    assert not [name for name in readme_tables.TABLES if f"<!-- {name} -->" not in shown]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_it_names_is_there(page: str) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
     assert links
     for link in links:
-        assert (ROOT / link).exists(), link
+        assert ((ROOT / page).parent / link).exists(), link
