@@ -11,7 +11,6 @@ sys.path.insert(0, str(ROOT / "tests" / "bench"))
 
 import readme_tables  # noqa: E402 - the folder is none of the tests' own
 
-
 PAGES = [page.relative_to(ROOT).as_posix() for page in readme_tables.PAGES]
 
 
