@@ -1,17 +1,29 @@
 """Models as files: a `.jsil` stream of one frame, one ByteSil code a weight."""
 
 import hashlib
+from array import array
 from pathlib import Path
 
 from paebiru import files
 from paebiru.errors import UsageError
-from sil import jsil
+from paebiru.federated import snapshot
+from sil import jsil, nn
 from sil.errors import SilError
 
 
 def stream(codes: bytes, sizes: tuple[int, ...]) -> bytes:
     """Return the stream of a model; its head names the network's sizes."""
     return jsil.pack([codes], rows=sizes)
+
+
+def of_state(state: bytes) -> bytes:
+    """Return the stream of the model that a federation's state holds.
+
+    Raises:
+        FormatError: it is damaged.
+    """
+    held = snapshot.unpack(state)
+    return stream(bytes(nn.encode(array("h", held.base))), tuple(held.task.sizes))
 
 
 def sha256(data: bytes) -> str:

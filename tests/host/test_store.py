@@ -71,7 +71,7 @@ def test_parts_of_a_crash_are_swept(tmp_path: Path) -> None:
 
 def test_one_hub_at_a_time(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    with pytest.raises(StoreError, match="in use by another hub"):
+    with pytest.raises(StoreError, match="in use by a hub"):
         Store(tmp_path)
     script = (
         f"from paebiru.store import Store; from pathlib import Path; Store(Path({str(tmp_path)!r}))"
@@ -80,7 +80,7 @@ def test_one_hub_at_a_time(tmp_path: Path) -> None:
     other = subprocess.run(
         [sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=60
     )
-    assert "in use by another hub" in other.stderr
+    assert "in use by a hub" in other.stderr
     store.close()
     Store(tmp_path).close()
 

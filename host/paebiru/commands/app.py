@@ -14,6 +14,7 @@ from paebiru.commands import (
     jsil,
     monitor,
     simulate,
+    store,
 )
 
 app = typer.Typer(
@@ -41,6 +42,7 @@ def _common(
 
 simulate.register(app)
 hub.register(app)
+store.register(app)
 jsil.register(app)
 enroll.register(app)
 boards.register(app)

@@ -5,13 +5,16 @@ one model of two.  F, collapse: `rollback` goes back to a checkpoint.  Numbers o
 used again, so nothing that a board has from another branch is mistaken for the present.
 """
 
+import time
+
 import numpy as np
 
 from paebiru.errors import UsageError
 from paebiru.federated import journal, snapshot
 from paebiru.federated.durable import Durable, Prepare, resume
 from paebiru.federated.rounds import Federation, name
-from paebiru.store import CheckpointRow
+from paebiru.store import CheckpointRow, RoundRow, State, Store
+from paebiru.store.rows import changed
 from sil import bytesil
 from sil.intmath import log2
 
@@ -37,6 +40,27 @@ def rollback(federation: Durable, checkpoint: int) -> None:
     federation.stand(row, state)
 
 
+def drop(federation: Durable) -> RoundRow | None:
+    """Give up the round that is open, if one is, and the updates in it; return it.
+
+    Boards have forgotten what they were told is counted: it is lost to this branch, as is what
+    a `rollback` leaves behind.
+
+    Raises:
+        StoreError: the step cannot be made durable.
+    """
+    store = federation.store
+    row = store.unfinished(federation.branch)
+    if row is None:
+        return None
+    with store.change():
+        store.drop_bodies(row.number)
+        row = changed(row, state=State.DROPPED, secret=None, closed=time.time())
+        store.put_round(row)
+    federation.stand(federation.head, store.history.state(federation.head))
+    return row
+
+
 def fork(
     federation: Durable,
     branch: int,
@@ -58,8 +82,26 @@ def fork(
         raise UsageError(f"branch {branch} is there already: take another number")
     parent = store.history.checkpoint(federation.head.id if checkpoint is None else checkpoint)
     journal.check_state(store, store.history.state(parent), parent.name)
-    journal.new_head(store, CheckpointRow(parent.name, branch, 0, "fork", parent.blob, parent.id))
+    row = CheckpointRow(
+        parent.name, branch, 0, "fork", parent.blob, parent.id, accuracy=parent.accuracy
+    )
+    journal.new_head(store, row)
     return resume(store, branch, prepare)
+
+
+def free(store: Store) -> int:
+    """Return the number of the next branch.
+
+    Raises:
+        UsageError: all are taken.
+    """
+    taken = {ref.branch for ref in store.history.refs()}
+    for branch in range(BRANCHES):
+        if branch not in taken:
+            return branch
+    raise UsageError(
+        f"{store.folder} has {BRANCHES} branches, the most there are: go on with those"
+    )
 
 
 def merge(federation: Durable, other: Durable, mine: int = 1, others: int = 1) -> None:

@@ -7,6 +7,7 @@ anybody is told of it:
     SEALED      the roster: whose updates count
     AGGREGATED  the state that came of them, a pure function of base, roster and updates
     PUBLISHED   a checkpoint of the history; boards get it from now on
+    DROPPED     or it was given up before, with its updates (`branches.drop`)
 
 What can be done between rounds, forks, merges and the way back, is in `branches`.
 """
@@ -29,7 +30,7 @@ from sil.link.messages import DEVICE_SIZE
 Measure = Callable[[Federation], dict[str, Any]]
 KEEP = 16  # models of the newest rounds that stay at hand
 
-__all__ = ["Durable", "begin", "resume"]
+__all__ = ["Durable", "at_head", "begin", "resume"]
 
 
 class Durable(Federation):
@@ -248,6 +249,19 @@ def resume(store: Store, branch: int = 0, prepare: Prepare = _as_it_is) -> Durab
         UsageError: there is none, or not that branch.
         StoreError: what it follows from is damaged.
     """
+    found = at_head(store, branch)
+    prepare(found)
+    found.go_on()
+    return found
+
+
+def at_head(store: Store, branch: int = 0) -> Durable:
+    """Return the federation of a branch as its head has it, whatever round is open.
+
+    Raises:
+        UsageError: there is none, or not that branch.
+        StoreError: what it follows from is damaged.
+    """
     head = store.history.ref(branch, "head")
     if head is None:
         what = "no branch of that number" if branch else "no federation: start without --resume"
@@ -258,6 +272,4 @@ def resume(store: Store, branch: int = 0, prepare: Prepare = _as_it_is) -> Durab
     assert isinstance(found, Durable)
     found.attach(store, head)
     found.number = store.last_number()
-    prepare(found)
-    found.go_on()
     return found

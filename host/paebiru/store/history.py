@@ -1,5 +1,6 @@
 """Checkpoints with their parents: what a branch's head, best and final are, what is let go when."""
 
+import re
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -10,6 +11,10 @@ from paebiru.store.blobs import Blobs
 from paebiru.store.database import Database
 from paebiru.store.errors import damaged
 from paebiru.store.rows import CheckpointRow, RefRow, RoundRow
+
+NAMES = ("head", "best", "final")
+"""What checkpoints of a branch are called."""
+_MODEL = re.compile("[0-9a-f]{16}")
 
 
 class History:
@@ -82,6 +87,31 @@ class History:
         if not checkpoints:
             raise damaged(self._db.path, f"checkpoint {number} is missing")
         return checkpoints[0]
+
+    def find(self, text: str, branch: int = 0) -> CheckpointRow:
+        """Return the checkpoint that a person means: a number, a model's name, or a `NAMES`.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if text in NAMES:
+            found = self.ref(branch, text)
+            if found is None:
+                why = "its rounds are not over yet" if text == "final" else "no round of it is over"
+                raise UsageError(f"branch {branch} has no {text} model: {why}")
+            return found
+        if _MODEL.fullmatch(text):
+            named = rows.select(self._db, CheckpointRow, "WHERE name = ?", (bytes.fromhex(text),))
+            kept = [row for row in named if row.blob] or named
+            if not kept:
+                raise UsageError(f"no checkpoint has the model {text}; see the history")
+            return kept[-1]
+        if text.isdecimal() and len(text) < 16:
+            return self.checkpoint(int(text))
+        raise UsageError(
+            f"{text!r} is no checkpoint: give its number or its model's name, as the history has"
+            f" them, or {', '.join(NAMES[:-1])} or {NAMES[-1]}"
+        )
 
     def refs(self) -> list[RefRow]:
         """Return all names that checkpoints have."""

@@ -20,6 +20,8 @@ class State(StrEnum):
     SEALED = "sealed"
     AGGREGATED = "aggregated"
     PUBLISHED = "published"
+    DROPPED = "dropped"
+    """Given up by whoever went back to an older model; nothing came of it."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class RoundRow(Row):
 
     def is_unpublished(self) -> bool:
         """Tell whether something of it is still to be done."""
-        return self.state != State.PUBLISHED
+        return self.state not in (State.PUBLISHED, State.DROPPED)
 
 
 @dataclass(frozen=True)

@@ -95,8 +95,8 @@ class Store:
         return rows.select(self.db, RoundRow, rest)[::-1]
 
     def unfinished(self, branch: int) -> RoundRow | None:
-        """Return the round of a branch that is not published."""
-        rest = "WHERE state <> 'published' AND branch = ?"
+        """Return the round of a branch that is neither published nor dropped."""
+        rest = "WHERE state <> 'published' AND state <> 'dropped' AND branch = ?"
         found = rows.select(self.db, RoundRow, rest, (branch,))
         if len(found) > 1:
             raise damaged(self.db.path, f"two open rounds of branch {branch}")
@@ -171,6 +171,6 @@ def _lock(path: Path) -> sqlite3.Connection:
             if "locked" not in str(error):
                 raise
             raise StoreError(
-                f"{path.parent} is in use by another hub: stop that one, or give another folder"
+                f"{path.parent} is in use by a hub: stop that one first, or give another folder"
             ) from None
     return held
