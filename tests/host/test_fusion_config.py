@@ -29,6 +29,10 @@ name = "lamp"
 when = [{ layer = "photonic", rho_max = -2 }, { layer = "L4", missing = true }]
 then = { rho = -3 }
 
+[places.greenhouse.acts]
+classes = { work = { rho = -1 }, 2 = { rho = 0, theta = 4 } }
+rho_min = -2
+
 [places.cellar]
 boards = ["01"]
 """
@@ -44,7 +48,12 @@ def test_a_good_file(tmp_path: Path) -> None:
     fan, lamp = place.rules
     assert (found.class_of(fan.when[0]), fan.then.byte) == (2, 0x84)
     assert [(w.layer, w.missing) for w in lamp.when] == [(0, False), (4, True)]
+    assert found.acts_of(place) == {1: ("work", 0x70), 2: ("2", 0x84)}
     assert place.rest.byte == 0
+    assert found.acts_of(found.places["cellar"]) == {}
+    electronic = found.electronic
+    assert electronic
+    assert (electronic.every, electronic.rounds, electronic.epochs) == (20, 10, 4)
     assert found.places["cellar"].merge_rules() == ("mean",) * 5
     assert fusion.Fusion(found).task().sizes == (30, 8, 3)
 
@@ -70,6 +79,11 @@ BAD = [
     ("RULE layer = 4, rho_min = -9", "rho_min: -9: "),
     ("RULE layer = 4, missing = true, rho_min = 1", "a missing layer has neither rho nor theta"),
     ("boards = [", "put the TOML right there"),
+    ("ACTS idle = { rho = 0 }", "places.cellar: acts: class 'idle' is none of rest, work, fault"),
+    ("ACTS 3 = { rho = 0 }", "places.cellar: acts: class 3 is out of 0..2"),
+    ("ACTS 1 = { rho = 0 }, work = { rho = 1 }", "acts: class work is class 1, which acts already"),
+    ("ACTS work = { rho = 9 }", "places.cellar.acts.classes.work.rho: 9: "),
+    ("ACTS ", "places.cellar.acts.classes: "),
 ]
 
 
@@ -78,6 +92,8 @@ def test_what_cannot_be(change: str, says: str) -> None:
     if change.startswith("RULE"):
         rule = '{ name = "a", when = {' + change[4:] + " }, then = { rho = 0 } }"
         change = f'boards = ["01"]\nrules = [{rule}]'
+    if change.startswith("ACTS"):
+        change = f'boards = ["01"]\nacts = {{ classes = {{{change[4:]}}} }}'
     if change.startswith("cellar"):
         change = change.partition("\n")[2]
     with pytest.raises(UsageError) as caught:
@@ -92,9 +108,24 @@ def test_classes_by_name_need_their_table() -> None:
     text = GOOD[GOOD.index("[places.greenhouse]") :]
     with pytest.raises(UsageError, match=r"a class by name needs \[electronic\]"):
         config.parse(text)
-    found = config.parse(text.replace('class = "fault"', "class = 2"))
+    text = text.replace('class = "fault"', "class = 2").replace("work = ", "1 = ")
+    found = config.parse(text)
     with pytest.raises(UsageError, match="layer 5 has no classes to learn"):
         fusion.Fusion(found).task()
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('classes = ["a", "a"]', "electronic: classes: two have the same name"),
+        ('classes = ["a", "b"]\nevery = 0', "electronic.every: 0: "),
+        ('classes = ["a", "b"]\nrounds = "3"', "electronic.rounds: '3': "),
+        ('classes = ["a", "b"]\nepochs = 101', "electronic.epochs: 101: "),
+    ],
+)
+def test_when_layer_5_learns_is_checked(line: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        config.parse(f'[electronic]\n{line}\n[places.cellar]\nboards = ["01"]')
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

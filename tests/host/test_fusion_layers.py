@@ -17,6 +17,8 @@ from paebiru.fusion.electronic import INPUTS, Electronic, Heard, inputs
 from paebiru.fusion.environmental import Environmental
 from paebiru.fusion.facade import Outgoing
 from paebiru.fusion.participant import Participant, learn_together
+from paebiru.fusion.place import Labelled
+from paebiru.fusion.psychomotor import ByClass
 from sil import bytesil, nn
 from sil import protocol as p
 from sil.errors import FormatError, ModelError, SilError
@@ -146,6 +148,64 @@ def test_rules_have_slack_and_hold() -> None:
     assert 0x84 in outputs
 
 
+ACTS = {
+    "classes": {"work": {"rho": -1, "theta": 2}, "fault": {"rho": 0, "theta": 4}},
+    "rho_min": -1, "hold_ms": 3000,
+}  # fmt: skip
+
+
+def by_class(**changes: Any) -> ByClass:
+    made = config(electronic=CLASSES, acts={**ACTS, **changes}, rest={"rho": -7})
+    form = made.places["here"]
+    assert form.acts
+    return ByClass(form.acts, made.acts_of(form), form.rest.byte)
+
+
+def test_the_class_of_layer_5_moves_layer_6() -> None:
+    rest, work, fault = (0x10, ""), (0x72, "class:work"), (0x84, "class:fault")
+    acts = by_class()
+    told = [
+        (0, 0x80, rest), (1, 0x71, work),
+        (2, 0x82, work), (2, 0x82, work),  # held for 3 s
+        (2, 0x62, work), (2, 0x72, fault),  # e**-2 is not sure enough, e**-1 is
+        (0, 0x60, fault), (-1, 0, fault), (-1, 0, rest),  # nobody knows: that is sure, but held
+    ]  # fmt: skip
+    decided = [acts.decide(byte, found, 1000 * n) for n, (found, byte, _) in enumerate(told)]
+    assert decided == [wanted for _, _, wanted in told]
+
+
+@given(st.lists(st.tuples(st.integers(-1, 3), st.integers(-8, 7)), min_size=1, max_size=40))
+def test_what_a_class_does_changes_no_sooner_than_its_hold(seen: list[tuple[int, int]]) -> None:
+    """And only to what a class that was sure enough asks for at that tick."""
+    acts, free = by_class(), by_class(hold_ms=0, rho_min=-8)
+    before, changed = (0x10, ""), -3000
+    for n, (found, rho) in enumerate(seen):
+        byte = bytesil.make(rho, found) if found >= 0 else 0
+        now = acts.decide(byte, found, 1000 * n)
+        if now != before:
+            assert 1000 * n - changed >= 3000
+            assert rho >= -1 or not byte
+            assert now == free.decide(byte, found, 1000 * n)
+            before, changed = now, 1000 * n
+
+
+def test_rules_go_before_classes_and_boards_are_told() -> None:
+    line = Line(boards=1, electronic=CLASSES, rules=[FAN], acts={**ACTS, "hold_ms": 0})
+    codes = bytearray(nn.check_sizes((INPUTS, 8, 3)))
+    line.fusion.load_model(bytes(codes))  # all alike: class 0, of which nothing is said
+    line.second(state(l0=0x80))
+    line.settle()
+    assert line.fused[-1].as_json()["rule"] is None
+    codes[8 * INPUTS + 8 + 8 * 3 + 1] = bytesil.encode(4 << 14)  # the bias of class 1
+    line.fusion.load_model(bytes(codes))
+    line.second(state(l0=0x80))
+    line.second(state(l0=bytesil.make(1, 0)))
+    line.settle()
+    decided = [(f.raw[6], f.rule) for f in line.fused if f.raw[0] and f.time > BEGIN + 4000]
+    assert decided[:2] == [(0x72, "class:work"), (0x84, "fan")]
+    assert {out.state[6] for out in line.told if out.mask >> 6 & 1} == {0, 0x72, 0x84}
+
+
 def test_the_first_rule_that_is_on_decides() -> None:
     line = Line(boards=2, rules=[ALARM, FAN], rest={"rho": -7, "theta": 1})
     line.second(state(l0=0xA0), state(l4=0x80))
@@ -266,8 +326,8 @@ def test_labels_find_their_states() -> None:
     for n in range(6):
         line.second(state(l0=0x81 + n), b"")
     line.fusion.label("here", "work", BEGIN + 5500, line.now)  # its tick is still to be fused
-    line.fusion.label("here", 2, BEGIN + 1999, line.now)  # its tick is over
-    line.fusion.label("here", 2, BEGIN - 1, line.now)  # nothing was perceived then
+    assert line.fusion.label("here", 2, BEGIN + 1999, line.now) == (BEGIN + 1000, True)  # is over
+    line.fusion.label("here", 2, BEGIN + 1000, line.now)  # of the same tick: nothing new
     line.settle()
     assert line.fusion.snapshot()["places"]["here"]["samples"] == 2
     samples = list(line.fusion.participants["here"]._samples)
@@ -278,9 +338,54 @@ def test_labels_find_their_states() -> None:
         (3, BEGIN, "class 3 is out of 0..2"),
         (1, line.now + 1, "is to come"),
         (1, BEGIN - 50_000, "no state of 50000 is kept"),
+        (1, BEGIN - 1, "nothing was perceived at 99999"),
+        (1, BEGIN + 1000, "101000 is labelled 2 already"),
     ):
         with pytest.raises(UsageError, match=says):
             line.fusion.label("here", found, at, line.now)
+
+
+def test_what_is_labelled_is_told_once_its_state_is_known() -> None:
+    line = Line(electronic=CLASSES)
+    told: list[tuple[str, Labelled]] = []
+    line.fusion.learn = lambda place, labelled: told.append((place, labelled))
+    for _ in range(3):
+        line.second(state(l0=0x81), b"")
+    line.second(b"", b"")
+    waits = [line.fusion.label("here", 1, BEGIN + n * 1000, line.now) for n in (2, 3)]
+    assert waits == [(BEGIN + 2000, False), (BEGIN + 3000, False)]
+    line.fusion.label("here", "fault", BEGIN + 2000, line.now)  # nobody has learned it yet
+    assert not told
+    for _ in range(8):
+        line.second()
+    line.fusion.label("here", "rest", line.now, line.now)
+    line.now += 1_100_000  # the hub sleeps for longer than it catches up
+    line.fusion.tick(line.now)
+    perceived = inputs(bytes((0x81, 0, 0, 0, 0)))
+    assert [(labelled.time, labelled.found, labelled.inputs) for _, labelled in told] == [
+        (BEGIN + 2000, 2, perceived),
+        (BEGIN + 3000, 1, perceived),  # within hold_ms
+        (BEGIN + 12_000, 0, b""),
+    ]
+    assert {labelled.guess for _, labelled in told} == {-1}
+    assert not line.fusion.participants["here"].count
+
+
+def test_a_label_comes_with_what_the_model_found_before() -> None:
+    line = Line(electronic={"classes": ["rest", "work"], "hidden": [8]})
+    told: list[Labelled] = []
+    line.fusion.learn = lambda place, labelled: told.append(labelled)
+    sizes = line.fusion.task().sizes
+    line.fusion.load_model(bytes(nn.initial_codes(sizes, 5)))
+    for n in range(8):
+        line.second(state(l0=0x81 + 3 * n), b"")
+    line.settle()
+    for fused in [fused for fused in line.fused if fused.raw[0]]:
+        line.fusion.label("here", 0, fused.time, line.now)
+        assert told[-1].guess == fused.decision.found
+    line.fusion.forget_label("here", told[-1].time)
+    line.fusion.label("here", 1, told[-1].time, line.now)
+    assert (told[-1].found, told[-1].time) == (1, told[-2].time)
 
 
 def participants(n: int) -> list[Participant]:

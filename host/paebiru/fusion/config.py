@@ -3,6 +3,9 @@
 [electronic]                          # layer 5's model; one for all places
 classes = ["rest", "work", "fault"]
 hidden = [16]
+every = 20                            # so many new labels, of all places, and it learns:
+rounds = 10                           # so many rounds among the places,
+epochs = 4                            # in each of them so many times through all labels
 
 [places.greenhouse]
 boards = ["3c71bf0a11220000", "3c71bf0a33440000"]
@@ -15,6 +18,11 @@ when = { layer = 5, class = "fault", rho_min = -1 }
 then = { rho = 0, theta = 4 }
 slack = 1                             # once on, rho_min is 1 lower
 hold_ms = 5000                        # and it stays on for so long at least
+
+[places.greenhouse.acts]              # while no rule is on, layer 5's class decides
+classes = { work = { rho = -1, theta = 2 } }
+rho_min = -1                          # a class that is less sure changes nothing
+hold_ms = 5000                        # nor does any class sooner than that
 """
 
 import tomllib
@@ -32,10 +40,22 @@ MAX_CLASSES = 16
 
 
 class Electronic(Table):
-    """Layer 5's network: its classes by name, and its hidden units."""
+    """Layer 5's network: its classes by name, its hidden units, and when it learns."""
 
     classes: Annotated[list[StrictStr], Field(min_length=2, max_length=MAX_CLASSES)]
     hidden: tuple[Annotated[int, Field(strict=True, ge=1, le=256)], ...] = (16,)
+    every: Annotated[int, Field(strict=True, ge=1, le=65_535)] = 20
+    """New labels, of all places, that rounds are held for."""
+    rounds: Annotated[int, Field(strict=True, ge=1, le=1000)] = 10
+    """Rounds that are held then, one after the other."""
+    epochs: Annotated[int, Field(strict=True, ge=1, le=100)] = 4
+    """Of each place in each of the rounds."""
+
+    @model_validator(mode="after")
+    def _can_be(self) -> Self:
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("classes: two have the same name")
+        return self
 
     def number(self, found: int | str) -> int:
         """Return the number of a class.
@@ -68,6 +88,10 @@ class Config(Table):
                 where[board] = name
             for rule in place.rules:
                 self._check_classes(name, rule)
+            try:
+                self.acts_of(place)
+            except ValueError as error:
+                raise ValueError(f"places.{name}: acts: {error}") from None
         return self
 
     def _check_classes(self, place: str, rule: Rule) -> None:
@@ -79,13 +103,25 @@ class Config(Table):
 
     def class_of(self, when: When) -> int | None:
         """Return the number of the class that a condition asks for, None for any."""
-        if when.found is None:
-            return None
+        return None if when.found is None else self._number(when.found)
+
+    def acts_of(self, place: Place) -> dict[int, tuple[str, int]]:
+        """Return by class what it is called in a place's acts, and the byte of layer 6."""
+        found: dict[int, tuple[str, int]] = {}
+        for name, then in place.acts.classes.items() if place.acts else ():
+            is_named = self.electronic is not None and name in self.electronic.classes
+            number = self._number(int(name) if name.isdecimal() and not is_named else name)
+            if number in found:
+                raise ValueError(f"class {name} is class {found[number][0]}, which acts already")
+            found[number] = (name, then.byte)
+        return found
+
+    def _number(self, found: int | str) -> int:
         if self.electronic:
-            return self.electronic.number(when.found)
-        if isinstance(when.found, str) or not 0 <= when.found < MAX_CLASSES:
+            return self.electronic.number(found)
+        if isinstance(found, str) or not 0 <= found < MAX_CLASSES:
             raise ValueError("a class by name needs [electronic]; by number it is 0 to 15")
-        return when.found
+        return found
 
 
 def load(path: Path) -> Config:

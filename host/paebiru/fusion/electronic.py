@@ -97,6 +97,10 @@ class Electronic:
             raise ModelError(f"layer 5 has {INPUTS} inputs, not {sizes[0]}: train it on places")
         self._network = Network(sizes, codes, True)
 
+    def guess(self, row: bytes) -> int:
+        """Return the class that the hub's model finds for inputs; -1 without a model."""
+        return self._network.classify(row) if self._network else -1
+
     def decide(self, perception: bytes, answers: Sequence[Heard]) -> Decision:
         """Return layer 5 for fused L0-L4 and what the boards have answered lately."""
         network = self._network

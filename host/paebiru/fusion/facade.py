@@ -16,8 +16,8 @@ from paebiru.fusion.electronic import INPUTS, Electronic, Heard
 from paebiru.fusion.forms import Place as Form
 from paebiru.fusion.fused import Fused
 from paebiru.fusion.participant import Participant
-from paebiru.fusion.place import Place
-from paebiru.fusion.psychomotor import Psychomotor, Test
+from paebiru.fusion.place import Labelled, Place
+from paebiru.fusion.psychomotor import ByClass, Psychomotor, Test
 from paebiru.fusion.track import States
 from sil import bytesil, layers
 from sil.protocol import Task
@@ -58,6 +58,8 @@ class Fusion:
         """Posts of boards that are at no place."""
         self.participants: dict[str, Participant] = {}
         """By place: what it learns from, and its part in layer 5's federation."""
+        self.learn: Callable[[str, Labelled], None] = self._learn
+        """Takes what a place was labelled with; a hub keeps it first (`paebiru.hub.teach`)."""
         self._electronic = Electronic()
         self._places: dict[str, Place] = {}
         self._where: dict[bytes, Place] = {}
@@ -67,8 +69,9 @@ class Fusion:
         for name, form in config.places.items():
             self.participants[name] = Participant(name, INPUTS, form.capacity)
             place = Place(
-                name, form, self._electronic, self._rules(form), self.participants[name].add
-            )
+                name, form, self._electronic, self._rules(form),
+                lambda labelled, name=name: self.learn(name, labelled),  # type: ignore[misc]
+            )  # fmt: skip
             self._places[name] = place
             self._where.update(dict.fromkeys(form.boards, place))
 
@@ -81,7 +84,13 @@ class Fusion:
                 for when, number in zip(rule.when, found, strict=True)
             ]
             ready.append((rule, tests))
-        return Psychomotor(ready, form.rest.byte)
+        rest = form.rest.byte
+        by_class = ByClass(form.acts, self.config.acts_of(form), rest) if form.acts else None
+        return Psychomotor(ready, rest, by_class)
+
+    def _learn(self, place: str, labelled: Labelled) -> None:
+        if labelled.inputs:
+            self.participants[place].add(labelled.inputs, labelled.found)
 
     # -- what boards say
 
@@ -117,8 +126,10 @@ class Fusion:
         """Hear that a board is there (again): it is told everything with the next tick."""
         self._sent.pop(device, None)
 
-    def label(self, place: str, found: int | str, at: int, now: int) -> None:
+    def label(self, place: str, found: int | str, at: int, now: int) -> tuple[int, bool]:
         """Learn what class, by number or name, it was at a place at a moment.
+
+        Returns the tick of that moment, and whether its state is known yet.
 
         Raises:
             UsageError: there is no such place or class, or no state of that moment.
@@ -131,7 +142,11 @@ class Fusion:
             raise UsageError(str(error)) from None
         for fused in self._advance(self._place(place), now):
             self.told(fused)
-        self._place(place).label(number, at, self._now)
+        return self._place(place).label(number, at, self._now)
+
+    def forget_label(self, place: str, tick: int) -> None:
+        """Hear that a label that was learned from could not be kept."""
+        self._place(place).forget_label(tick)
 
     # -- what follows
 

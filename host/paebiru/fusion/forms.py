@@ -118,6 +118,17 @@ class Rule(Table):
         return value
 
 
+class Acts(Table):
+    """What layer 6 is by the class that layer 5 found, while no rule is on."""
+
+    classes: Annotated[dict[str, Then], Field(min_length=1)]
+    """By the class's name, or its number; a class that is not named: `rest`."""
+    rho_min: Rho = -8
+    """A class that is less sure (log-confidence) changes nothing."""
+    hold_ms: Annotated[int, Field(strict=True, ge=0, le=86_400_000)] = 0
+    """Nor does any class sooner after the change before."""
+
+
 class Place(Table):
     """A place and its boards."""
 
@@ -141,8 +152,10 @@ class Place(Table):
     """Labelled states that the place learns from; the oldest gives way."""
     fuse: MergeRule | dict[str, MergeRule] = "mean"
     rules: list[Rule] = []
+    acts: Acts | None = None
+    """Layer 6 by layer 5's model; rules go before it."""
     rest: Then = Then(rho=-8)
-    """Layer 6 while no rule is on."""
+    """Layer 6 while no rule is on, and no class that acts."""
 
     @model_validator(mode="after")
     def _can_be(self) -> Self:

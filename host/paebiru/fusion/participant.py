@@ -9,6 +9,7 @@ are at hand; places of other hubs speak the same over a link.
 from array import array
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 from hashlib import sha256
 from io import BytesIO
 
@@ -48,6 +49,11 @@ class Participant:
     def count(self) -> int:
         """How many samples there are."""
         return len(self._samples)
+
+    @property
+    def samples(self) -> list[tuple[bytes, int]]:
+        """The samples, inputs and class each, the oldest first."""
+        return list(self._samples)
 
     def add(self, inputs: bytes, found: int) -> None:
         """Keep a labelled sample."""
@@ -158,20 +164,28 @@ class Participant:
 
 
 def learn_together(federation: Federation, places: Iterable[Participant]) -> int:
-    """Do one round with all of these places that have samples; return how many took part."""
+    """Do one round with all of these places that have samples; return how many took part.
+
+    A round that is open, of a hub before this one, is gone on with.
+    """
     members = list(places)
-    federation.open()
+    if not federation.is_open:
+        federation.open()
     for place in members:
         _serve(federation, place)
         update = place.report()
         if update:
-            federation.take(place.name, update)
-            place.counted()
+            federation.take(place.name, update, partial(_answered, place))
     taken = len(federation.updates)
     federation.close()
     for place in members:
         _serve(federation, place)
     return taken
+
+
+def _answered(place: Participant, code: int) -> None:
+    if not code:  # else it keeps its update, as a board would
+        place.counted()
 
 
 def _serve(federation: Federation, place: Participant) -> None:

@@ -8,6 +8,8 @@ and not on the order in which they came.
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from paebiru.errors import UsageError
 from paebiru.fusion import forms
@@ -24,7 +26,28 @@ _CATCH_UP = 1000  # ticks fused at once; a hub that slept for longer leaves the 
 _ANSWERS = 64  # of a board, that wait for their tick
 _SENSES = 5
 
-Learn = Callable[[bytes, int], None]
+
+class Labelled(NamedTuple):
+    """A state that is known to be of a class."""
+
+    time: int
+    """Its tick."""
+    found: int
+    inputs: bytes
+    """Of layer 5; empty: nothing was perceived, so there is nothing to learn."""
+    guess: int
+    """What layer 5's model finds before it learns this; -1 without a model."""
+
+
+Learn = Callable[[Labelled], None]
+
+
+@dataclass
+class _Past:
+    """A tick that is over: what was perceived, and its label, -1 for none."""
+
+    perception: bytes
+    found: int = -1
 
 
 class Place:
@@ -35,7 +58,7 @@ class Place:
         form: what the configuration says.
         electronic: who decides on layer 5.
         psychomotor: who decides on layer 6.
-        learn: takes labelled inputs.
+        learn: takes what was labelled, once its state is known.
     """
 
     def __init__(
@@ -65,7 +88,7 @@ class Place:
         self._rules = form.merge_rules()
         self._sealed: int | None = None
         self._answers: dict[bytes, deque[Heard]] = {}
-        self._history: deque[tuple[int, bytes]] = deque(maxlen=_HISTORY)
+        self._history: dict[int, _Past] = {}  # by tick, in their order
         self._labels: dict[int, int] = {}  # by tick, of ticks that are not fused yet
 
     # -- what comes
@@ -86,11 +109,14 @@ class Place:
         kept = self._answers.setdefault(board, deque(maxlen=_ANSWERS))
         kept.append(heard._replace(stamp=self.tracks[board].stamp(time, now)))
 
-    def label(self, found: int, at: int, now: int) -> None:
-        """Learn that the class was `found` at a moment.
+    def label(self, found: int, at: int, now: int) -> tuple[int, bool]:
+        """Learn that the class was `found` at a moment; the same one again changes nothing.
+
+        Returns the tick, and whether its state is known; else it is learned from when it is.
 
         Raises:
-            UsageError: that moment is to come, or too long ago.
+            UsageError: that moment is to come, too long ago, was another class, or nothing was
+                perceived then.
         """
         if at > now:
             raise UsageError(f"{self.name}: {at} is to come, it is {now}: label what has been")
@@ -98,20 +124,41 @@ class Place:
         tick = at - at % period
         if self._sealed is None or tick > self._sealed:
             self._labels[tick] = found
-            return
-        for time, perception in self._history:
-            if time == tick:
-                self._study(perception, found)
-                return
-        reach = len(self._history) * period
-        raise UsageError(
-            f"{self.name}: no state of {at} is kept: label within {reach} ms after its tick"
-        )
+            return tick, False
+        past = self._history.get(tick)
+        if past is None:
+            reach = len(self._history) * period
+            raise UsageError(
+                f"{self.name}: no state of {at} is kept: label within {reach} ms after its tick"
+            )
+        if not any(past.perception):
+            raise UsageError(f"{self.name}: nothing was perceived at {at}: label another moment")
+        if past.found not in (-1, found):
+            raise UsageError(f"{self.name}: {at} is labelled {past.found} already: label another")
+        if past.found < 0:
+            self._study(tick, past, found)
+        return tick, True
 
-    def _study(self, perception: bytes, found: int) -> None:
-        if any(perception):
+    def forget_label(self, tick: int) -> None:
+        """Hear that a label could not be kept: it may be given again."""
+        past = self._history.get(tick)
+        if past:
+            past.found = -1
+
+    def _study(self, tick: int, past: _Past, found: int) -> None:
+        row = inputs(past.perception) if any(past.perception) else b""
+        if row:
+            past.found = found
             self.learned += 1
-            self._learn(inputs(perception), found)
+        self._learn(Labelled(tick, found, row, self._electronic.guess(row) if row else -1))
+
+    def _leave_out(self, count: int) -> None:
+        """Go on behind ticks that nobody fuses any more."""
+        assert self._sealed is not None
+        self._sealed += count * self.form.period_ms
+        self.skipped += count
+        for tick in [tick for tick in sorted(self._labels) if tick <= self._sealed]:
+            self._learn(Labelled(tick, self._labels.pop(tick), b"", -1))
 
     # -- what is made of it
 
@@ -124,9 +171,7 @@ class Place:
             return
         behind = (due - self._sealed) // period - _CATCH_UP
         if behind > 0:
-            self._sealed += behind * period
-            self.skipped += behind
-            self._labels = {t: found for t, found in self._labels.items() if t > self._sealed}
+            self._leave_out(behind)
         while self._sealed < due:
             self._sealed += period
             yield self._seal(self._sealed)
@@ -140,9 +185,11 @@ class Place:
         raw = perception + bytes((decision.byte, 0, context))
         action, rule = self.psychomotor.decide(raw, decision.found, tick)
         raw = perception + bytes((decision.byte, action, context)) + bytes(8)
-        self._history.append((tick, perception))
+        self._history[tick] = past = _Past(perception)
+        if len(self._history) > _HISTORY:
+            del self._history[next(iter(self._history))]
         if tick in self._labels:
-            self._study(perception, self._labels.pop(tick))
+            self._study(tick, past, self._labels.pop(tick))
         self.fused += 1
         self.latest = Fused(self.name, tick, raw, merged, decision, rule)
         return self.latest
