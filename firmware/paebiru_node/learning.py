@@ -10,7 +10,7 @@ from sil.errors import FormatError
 from sil.kernels import wire
 from sil.learner import Learner
 from sil.link import messages as m
-from sil.link.fields import get32
+from sil.link.fields import get16, get32
 from sil.link.offer import Offer, Source
 
 from . import body
@@ -40,6 +40,7 @@ class Learning:
         self.round = 0
         self.seed = 0
         self.epochs = 1
+        self.proximal = 0  # Q15; how strongly training is drawn to the model it began with
         self.trained = 0  # samples that the update at hand was trained on
         self.right = 0  # of them, classified right in the last epoch
         self.model = bytes(p.NAME_SIZE)  # the name of the model that this board has
@@ -141,6 +142,8 @@ class Learning:
         """
         if len(order) < p.ORDER_HEAD or get32(order, 0) < 0 or order[12] > _MAX_EPOCHS:
             raise FormatError("this is no order")
+        if get16(order, 14) > p.PROXIMAL_ONE:
+            raise FormatError("an order's pull is at most 1.0, not %d / 32768" % get16(order, 14))
         if self.phase == p.REPORTING and get32(order, 8) < self.round:
             self._take_back()
         if order[13] & p.CHANGES:
@@ -149,6 +152,7 @@ class Learning:
         self.round = get32(order, 0)
         self.seed = get32(order, 4)
         self.epochs = max(order[12], 1)
+        self.proximal = get16(order, 14)
         self._settle(p.TRAINING if order[13] & p.TRAIN else p.IDLE, digest)
 
     def _settle(self, phase: int, digest: bytes) -> None:
@@ -174,7 +178,7 @@ class Learning:
             order = self.samples.order(self.task.sizes[-1])
             self.trained = min(len(order), 0xFFFF)
             self._order = order
-            self.learner.begin(order, self.epochs, self.seed)
+            self.learner.begin(order, self.epochs, self.seed, self.proximal)
         if not self.learner.advance(self.samples.x, self.samples.y, self._order, samples):
             return False
         self._order = None

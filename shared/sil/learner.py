@@ -48,6 +48,7 @@ class Learner:
         self.trainer.load(first)
         weights = self.trainer.weights
         self.base = array("h", self.trainer.masters)
+        self.trainer.base = self.base
         self.residual = array("h", bytes(2 * weights))
         self._selector = update.Selector(weights, share)
         self.codes = self._frame = self.trainer.codes  # frames pass through it
@@ -66,19 +67,23 @@ class Learner:
         update.apply(self.base, self._frame)
         self.restore()
 
-    def train(self, x: Buf, y: Buf, order: Ints, epochs: int, seed: int) -> int:
+    def train(self, x: Buf, y: Buf, order: Ints, epochs: int, seed: int, proximal: int = 0) -> int:
         """Train from the received model on the samples that `order` names, `epochs` times (1 ..).
 
         Returns how many samples the last epoch classified right before their step.
         """
-        self.begin(order, epochs, seed)
+        self.begin(order, epochs, seed, proximal)
         while not self.advance(x, y, order, len(order)):
             pass
         return self.trainer.right
 
-    def begin(self, order: Ints, epochs: int, seed: int) -> None:
-        """Start from the received model what `advance` then does in pieces."""
+    def begin(self, order: Ints, epochs: int, seed: int, proximal: int = 0) -> None:
+        """Start from the received model what `advance` then does in pieces.
+
+        `proximal` draws the training back to that model (see `Trainer`): 0 for not at all.
+        """
         trainer = self.trainer
+        trainer.proximal = proximal
         _sparse.copy(trainer.masters, trainer.weights, self.base)
         self._left = epochs
         self._seed = seed

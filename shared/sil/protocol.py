@@ -7,7 +7,7 @@ from .compat import Buf
 from .errors import FormatError
 from .link.fields import get16, put16, put32
 
-VERSION = 1
+VERSION = 2
 
 # -- posts of a board
 STATUS = 16
@@ -57,6 +57,7 @@ ORDER_HEAD = 16
 UPDATE_HEAD = 8
 NAME_SIZE = 8  # of a model: the head of its SHA-256
 MAX_LAYERS = 8
+PROXIMAL_ONE = 1 << 15  # of ORDER: 1.0, and the most
 
 
 class Task:

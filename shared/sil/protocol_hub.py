@@ -22,15 +22,16 @@ def write_model_head(task: p.Task, flags: int, round_number: int, seed: int) -> 
 
 
 def write_order_head(
-    buf: bytearray, round_number: int, seed: int, counted: int, epochs: int, flags: int
-) -> None:
-    """Write the head of an ORDER object to the front of `buf`."""
+    buf: bytearray, round_number: int, seed: int, counted: int, epochs: int, flags: int,
+    proximal: int = 0,
+) -> None:  # fmt: skip
+    """Write the head of an ORDER object to the front of `buf`; `proximal` is Q15."""
     put32(buf, 0, round_number)
     put32(buf, 4, seed)
     put32(buf, 8, counted)
     buf[12] = epochs
     buf[13] = flags
-    put16(buf, 14, 0)
+    put16(buf, 14, proximal)
 
 
 class Status:
@@ -38,7 +39,7 @@ class Status:
 
     def __init__(self, body: Buf) -> None:
         if len(body) < p.STATUS_SIZE or body[0] != p.VERSION:
-            raise FormatError("not a status of version %d" % p.VERSION)
+            raise FormatError("no status of version %d: deploy the firmware again" % p.VERSION)
         self.phase = body[1]
         self.branch = body[2]
         self.is_safe = bool(body[3] & p.SAFE)

@@ -3,6 +3,9 @@
 Every step looks at the network that will infer: the masters as their codes give them back
 (a straight-through estimator, Bengio et al. 2013), and moves the masters.
 
+A learner that is to stay near where it began (FedProx, Li et al. 2020) is drawn back to it by
+every step: that is the gradient of proximal/2 * |masters - base|**2.
+
 The same bytes in, the same seed: the same masters out, on every interpreter.
 """
 
@@ -27,6 +30,10 @@ class Trainer:
         signed: inputs are int8 Q5, else uint8 Q8.
         lb: log2 of the batch size, 0..6.
         lrs: the learning rate is 2**-lrs; 3 has worked everywhere.
+
+    Attributes:
+        proximal: how strongly masters are drawn to `base`, Q15, 0..2**15; 0 for not at all.
+        base: int16 Q12, a weight each; whoever sets `proximal` gives it.
     """
 
     def __init__(self, sizes: "tuple[int, ...]", signed: bool, lb: int = 3, lrs: int = 3):
@@ -39,7 +46,9 @@ class Trainer:
         self.signed = signed
         self.lb = lb
         self.lrs = lrs
+        self.proximal = 0
         self.masters = array("h", bytes(2 * self.weights))
+        self.base = self.masters
         self.codes = bytearray(self.weights)
         self.scratch = array("h", self.masters)  # of a step: the masters, through their codes
         self._limits = tables.thresholds()
@@ -118,6 +127,10 @@ class Trainer:
         while i > 0:
             self._backward(i, n)
             i -= 1
+        if self.proximal:
+            _dense.pull(
+                self.masters, weights, self.base, self.proximal, 7 + self.lrs, self._rand.next()
+            )
         self._update(x, order, first, n)
         return right
 

@@ -5,6 +5,7 @@ from array import array
 
 from locked import locked
 from sil import nn
+from sil.kernels import dense
 from sil.learner import Learner
 
 SIZES = (6, 8, 3)
@@ -34,6 +35,20 @@ class Rounds(unittest.TestCase):
             board.train(self.x, self.y, self.order, 2, 2)
             n = board.report(self.out)
         self.assertTrue(8 < n < board.limit)
+
+    def test_a_round_drawn_to_its_base(self):
+        board = self.board
+        with locked():
+            board.train(self.x, self.y, self.order, 2, 2, 32768)
+        self.assertNotEqual(board.trainer.masters, board.base)
+
+    def test_the_longest_way_to_a_base(self):
+        masters = array("h", [32767, -32767])
+        base = array("h", [-32767, 32767])
+        with locked():
+            dense.pull(masters, 2, base, 32768, 7, 65535)
+            dense.pull(masters, 2, base, 32768, 15, 65535)
+        self.assertEqual(masters, base)
 
 
 if __name__ == "__main__":

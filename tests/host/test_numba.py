@@ -135,6 +135,8 @@ DRAW: dict[str, Callable[[random.Random], list[Any]]] = {
     "dense.softmax_error": softmax_error,
     "dense.backward": backward,
     "dense.update": updating,
+    "dense.pull": lambda rng: [shorts(rng, 99), 99, shorts(rng, 99), rng.randint(1, 32768),
+                               rng.randint(7, 15), rng.randrange(65536)],
     "dense.row_sum": lambda rng: [bytearray(rng.randbytes(80)), 3, rng.randrange(70), tables.dec()],
     "codes.encode16": coding,
     "codes.decode16": packed,

@@ -1,4 +1,4 @@
-"""The worked examples of shared/SPEC.md are what the core does.
+"""The worked examples of shared/SPEC.md and SPEC-node.md are what the core does.
 
 An example is a comment before the text that shows it, so that it does not clutter the page:
 
@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from sil import bytesil, guarded, intmath, jsil, layers, rho
+from sil import bytesil, guarded, intmath, jsil, layers, protocol, protocol_hub, rho
 
 SPEC = Path(__file__).parents[2] / "shared" / "SPEC.md"
+TEXT = "\n\n".join(
+    file.read_text(encoding="utf-8") for file in (SPEC, SPEC.with_name("SPEC-node.md"))
+)
 _EXAMPLE = re.compile(r"<!--\s*example\s+(?P<says>.*?)\s*-->(?P<shown>.*?)(?=<!--|\n\n|\Z)", re.S)
 
 
@@ -55,6 +58,29 @@ def stream(mode: str, *frames: str) -> str:
     return made.hex(" ").upper()
 
 
+def order(*fields: str) -> str:
+    """Round, seed, the last round counted, epochs, flags, proximal: the head of an ORDER."""
+    out = bytearray(protocol.ORDER_HEAD)
+    number, seed, counted, epochs, flags, proximal = map(int, fields)
+    protocol_hub.write_order_head(out, number, seed, counted, epochs, flags, proximal)
+    return out.hex(" ").upper()
+
+
+def model(signed: str, share: str, number: str, seed: str, *units: str) -> str:
+    """The head of a MODEL that is drawn from its seed."""
+    task = protocol.Task(tuple(map(int, units)), signed == "1", int(share))
+    head = protocol_hub.write_model_head(task, protocol.SEEDED, int(number), int(seed))
+    assert vars(protocol.read_model_head(head)) == vars(task)
+    return head.hex(" ").upper()
+
+
+def reported(number: str, samples: str, right: str) -> str:
+    """The head of an UPDATE."""
+    out = bytearray(protocol.UPDATE_HEAD)
+    protocol.write_update_head(out, int(number), int(samples), int(right))
+    return out.hex(" ").upper()
+
+
 FORMS: dict[str, Callable[..., str]] = {
     "mul": binary(bytesil.mul),
     "div": binary(bytesil.div),
@@ -64,6 +90,9 @@ FORMS: dict[str, Callable[..., str]] = {
     "config": config,
     "guarded": guarded_number,
     "jsil": stream,
+    "order": order,
+    "model": model,
+    "update": reported,
     "rand16": rand16,
     "rho": lambda vector: str(rho.rho_sil(bytes.fromhex(vector))),
 }
@@ -79,8 +108,8 @@ def check(says: str) -> None:
 
 
 def examples() -> list[tuple[str, str]]:
-    """Return every example of the specification, and the text that shows it."""
-    return [(m["says"], m["shown"]) for m in _EXAMPLE.finditer(SPEC.read_text(encoding="utf-8"))]
+    """Return every example of the specifications, and the text that shows it."""
+    return [(m["says"], m["shown"]) for m in _EXAMPLE.finditer(TEXT)]
 
 
 @pytest.mark.parametrize("says", [says for says, _ in examples()])
@@ -90,9 +119,8 @@ def test_an_example_is_what_the_core_does(says: str) -> None:
 
 def test_every_form_has_an_example_and_every_comment_is_read() -> None:
     """A mistyped comment is not passed over, and no form stands here for nothing."""
-    text = SPEC.read_text(encoding="utf-8")
     found = examples()
-    assert len(found) == len(re.findall(r"<!--\W*example", text, re.IGNORECASE)) > 0
+    assert len(found) == len(re.findall(r"<!--\W*example", TEXT, re.IGNORECASE)) > 0
     assert {says.split()[0] for says, _ in found} == set(FORMS)
 
 

@@ -7,6 +7,7 @@ from hashlib import sha256
 import vectors
 from sil import bytesil, intmath, layers, nn, rho, state, train, update
 from sil.errors import FormatError, ModelError, RangeError
+from sil.kernels import dense
 
 
 def table_digest(op):
@@ -184,11 +185,23 @@ class TestNetwork(unittest.TestCase):
         for case in self.golden["networks"]:
             trainer = train.Trainer(tuple(case["sizes"]), case["signed"])
             trainer.load(vectors.unhex(case["codes"]))
+            base = trainer.masters[:]
             labels = vectors.unhex(case["labels"])
             order = array("H", range(len(labels)))
             trainer.epoch(vectors.unhex(case["x"]), labels, order, case["seed"] + 1)
             self.assertEqual(list(trainer.masters), case["trained"])
             self.assertEqual(vectors.tohex(nn.encode(trainer.masters)), case["trained_codes"])
+            trainer.base, trainer.proximal = base, case["proximal"]
+            order = array("H", range(len(labels)))
+            trainer.epoch(vectors.unhex(case["x"]), labels, order, case["seed"] + 2)
+            self.assertEqual(list(trainer.masters), case["drawn"])
+
+    def test_masters_drawn_to_their_base(self):
+        for case in self.golden["pulls"]:
+            masters = array("h", case["masters"])
+            base = array("h", case["base"])
+            dense.pull(masters, len(base), base, case["mu"], 7 + case["lrs"], case["dither"])
+            self.assertEqual(list(masters), case["drawn"])
 
     def test_training_from_the_largest_weights(self):
         for case in self.golden["extremes"]:

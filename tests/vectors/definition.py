@@ -217,20 +217,20 @@ def errors(sums: list[int], fa: int, label: int) -> list[int]:
 
 def train(
     masters: list[int], sizes: tuple[int, ...], rows: list[list[int]], labels: list[int],
-    signed: bool, lb: int, lrs: int, seed: int,
+    signed: bool, lb: int, lrs: int, seed: int, proximal: int = 0, base: list[int] | None = None,
 ) -> list[int]:  # fmt: skip
-    """Return the masters after one epoch."""
+    """Return the masters after one epoch, drawn to `base` by `proximal`, Q15."""
     rand, order = Rand(seed), list(range(len(rows)))
     rand.shuffle(order)
     for first in range(0, len(order), 1 << lb):
-        batch = order[first : first + (1 << lb)]
-        masters = step(masters, sizes, [(rows[i], labels[i]) for i in batch], signed, lb, lrs, rand)
+        batch = [(rows[i], labels[i]) for i in order[first : first + (1 << lb)]]
+        masters = step(masters, sizes, batch, signed, lb, lrs, rand, proximal, base or masters)
     return masters
 
 
 def step(
     masters: list[int], sizes: tuple[int, ...], batch: list[tuple[list[int], int]], signed: bool,
-    lb: int, lrs: int, rand: Rand,
+    lb: int, lrs: int, rand: Rand, proximal: int, base: list[int],
 ) -> list[int]:  # fmt: skip
     """Return the masters after one minibatch: errors by their codes, steps on the masters."""
     layers = split([seen_as(m) for m in masters], sizes)
@@ -242,6 +242,8 @@ def step(
         for i in range(len(layers) - 1, 0, -1):
             deltas.insert(0, backward(layers[i][0], deltas[0], inputs[i]))
         seen.append((inputs, deltas))
+    if proximal:
+        masters = pull(masters, base, proximal, lrs, rand.next())
     out: list[int] = []
     for i, (rows, biases) in enumerate(split(masters, sizes)):
         out += update(rows, biases, [(a[i], d[i]) for a, d in seen], bits[i], lb + lrs, rand.next())
@@ -282,6 +284,17 @@ def update(
         new_biases.append(new_row.pop())
         new_rows += new_row
     return new_rows + new_biases
+
+
+def pull(masters: list[int], base: list[int], mu: int, lrs: int, dither: int) -> list[int]:
+    """Return the masters, drawn to their base by mu (Q15) times the rate 2**-lrs."""
+    out = []
+    for m, b in zip(masters, base, strict=True):
+        d = m - b
+        drawn = ((d * mu + 128 >> 8) + (dither >> (9 - lrs))) >> (7 + lrs)
+        out.append(m - drawn)
+        dither = (dither + 40503) % 65536
+    return out
 
 
 def decoded(code: int) -> int:

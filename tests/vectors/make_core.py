@@ -9,6 +9,7 @@ import definition as d
 
 OUT = Path(__file__).with_name("core.json")
 SEED = 20
+PULL = 6554  # a proximal term of .2, Q15
 
 
 def hexed(values: "list[int] | bytes") -> str:
@@ -63,12 +64,32 @@ def network_cases(rng: random.Random) -> list[dict]:
         ]
         masters = [(d.DEC[c] + 2) >> 2 for c in codes]
         after = d.train(masters, sizes, rows, labels, signed, 3, 3, SEED + 1)
+        drawn = d.train(after, sizes, rows, labels, signed, 3, 3, SEED + 2, PULL, masters)
         cases.append({
             "sizes": sizes, "signed": signed, "seed": SEED, "codes": hexed(codes),
             "x": "".join(hexed(row) for row in rows), "labels": hexed(labels),
             "logits": sums[0], "classes": [s.index(max(s)) for s in sums],
             "trained": after, "trained_codes": hexed([d.encode(4 * m) for m in after]),
+            "proximal": PULL, "drawn": drawn,
         })  # fmt: skip
+    return cases
+
+
+def pull_cases(rng: random.Random) -> list[dict]:
+    """Masters drawn to their base: the furthest there are, the nearest, each rate, mu 0 to 1."""
+    cases = []
+    for mu in (0, 1, 33, 328, 3277, 32767, 32768):
+        for lrs in (0, 3, 8):
+            far = [(32767, -32767), (-32767, 32767), (0, 0), (5, 4), (4, 5)]
+            near = [
+                (b + rng.randint(-900, 900), b) for b in rng.choices(range(-30000, 30000), k=12)
+            ]
+            masters, base = zip(*far, *near, strict=True)
+            dither = rng.choice((0, 65535, rng.randrange(65536)))
+            cases.append({
+                "mu": mu, "lrs": lrs, "dither": dither, "masters": masters, "base": base,
+                "drawn": d.pull(masters, base, mu, lrs, dither),
+            })  # fmt: skip
     return cases
 
 
@@ -144,6 +165,7 @@ def main() -> None:
         "extremes": extreme_cases(rng),
         "limits": limit_cases(rng),
         "updates": update_cases(rng),
+        "pulls": pull_cases(rng),
     }
     OUT.write_text(json.dumps(core, separators=(",", ":")).replace("],[", "],\n[") + "\n")
     print(f"wrote {OUT.name}, {OUT.stat().st_size} bytes")

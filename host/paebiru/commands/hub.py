@@ -36,6 +36,9 @@ def hub(
     hidden: Annotated[str, typer.Option(help="Hidden units, as 32 or 64,32.")] = "32",
     share: Annotated[float, typer.Option(help="Share of the weights sent a round.")] = 0.05,
     epochs: Annotated[int, typer.Option(help="Epochs a board trains a round.")] = 1,
+    proximal: Annotated[
+        float, typer.Option(help="Draws boards back to the round's model (FedProx), as 0.01.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of the first model and the boards' training.")] = 0,
     rounds: Annotated[int, typer.Option(help="How many rounds.")] = 60,
     boards: Annotated[int, typer.Option(help="Boards without which no round begins.")] = 1,
@@ -89,7 +92,7 @@ def hub(
     options = Options(
         dir, dataset, _units(hidden), share, epochs, seed, host, port, tuple(serial or ()), find,
         policy, rule, liars, epsilon, delta, clip, api=door, resume=resume,
-        branch=branch, places=places,
+        branch=branch, places=places, proximal=proximal,
     )  # fmt: skip
     tell = Telling(sys.stdout if json else None)
     if not json:

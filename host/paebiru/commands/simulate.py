@@ -37,6 +37,9 @@ def simulate(
     rate: Annotated[
         float | None, typer.Option(help="Hub's rate; by default 2 where sparse, else 1.")
     ] = None,
+    proximal: Annotated[
+        float, typer.Option(help="Draws boards back to the round's model (FedProx), as 0.01.")
+    ] = 0.0,
     start: Annotated[
         Path | None, typer.Option(help="A model.jsil to go on from; by default a fresh one.")
     ] = None,
@@ -53,7 +56,7 @@ def simulate(
     """
     plan = Plan(
         dataset, clients, rounds, local_epochs, cast(SplitName, split), alpha, share, seed,
-        _units(hidden), rate, start,
+        _units(hidden), rate, start, proximal,
     )  # fmt: skip
     if workers < 1:
         raise UsageError(f"--workers {workers} cannot work: give 1 or more")

@@ -144,8 +144,8 @@ def merged(one: Federation, other: Federation, mine: int, others: int) -> bytes:
     model = name(base)
     # No board has it yet and no changes lead to it: it travels whole.
     return snapshot.Snapshot(
-        state.task, state.seed, state.rate, state.epochs, state.drawn, state.number, model, model,
-        state.first, base, master.astype("<i4").tobytes(), b"",
+        state.task, state.seed, state.rate, state.epochs, state.proximal, state.drawn,
+        state.number, model, model, state.first, base, master.astype("<i4").tobytes(), b"",
     ).pack()  # fmt: skip
 
 

@@ -31,6 +31,8 @@ class Settings:
     batch: int = 8
     rate: float = 0.125
     seed: int = 0
+    proximal: float = 0.0
+    """Draws the clients back to the round's model (FedProx, Li et al. 2020)."""
 
 
 def decode(codes: bytes | bytearray) -> Floats:
@@ -85,7 +87,8 @@ def fedavg(
             local = model.copy()
             layers = _layers(local, sizes)
             for epoch in range(settings.local_epochs):
-                _train(layers, x, y, order(number, client, epoch, len(y)), settings)
+                rows = order(number, client, epoch, len(y))
+                _train(layers, x, y, rows, settings, local, model)
             mean += local * (len(y) / total)
         model = mean.astype(np.float32)
         yield accuracy(model, sizes, test_x, split.test_y)
@@ -119,16 +122,19 @@ def _forward(layers: list[tuple[Floats, Floats]], x: Floats) -> list[Floats]:
 
 
 def _train(
-    layers: list[tuple[Floats, Floats]], x: Floats, y: Indices, order: Indices, settings: Settings
-) -> None:
-    """Train once on rows `x` in `order`, changing `layers` in place.
+    layers: list[tuple[Floats, Floats]], x: Floats, y: Indices, order: Indices,
+    settings: Settings, local: Floats, base: Floats,
+) -> None:  # fmt: skip
+    """Train once on rows `x` in `order`, changing `layers`, which are views of `local`, in place.
 
     A short last batch is divided by the full batch size, as the boards do by a shift.
     """
     step = np.float32(settings.rate / settings.batch)
+    pull = np.float32(settings.rate * settings.proximal)
     for first in range(0, len(order), settings.batch):
         rows = order[first : first + settings.batch]
         values = _forward(layers, x[rows])
+        back = pull * (local - base) if pull else None
         error = np.exp(values[-1] - values[-1].max(axis=1, keepdims=True))
         error /= error.sum(axis=1, keepdims=True)
         error[np.arange(len(rows)), y[rows]] -= 1
@@ -139,6 +145,8 @@ def _train(
             biases -= step * error.sum(axis=0)
             if i:
                 error = below * (values[i] > 0)
+        if back is not None:
+            local -= back
 
 
 def _seeded_order(seed: int) -> Order:

@@ -62,6 +62,7 @@ class Federation:
         epochs: that a board trains in a round.
         first: the first model's codes, a byte a weight; drawn from `seed` if not given.
         branch: of the model (layer D), 0..15; boards of other branches are left alone.
+        proximal: how strongly boards' training is drawn to the round's model (FedProx), Q15.
     """
 
     task: Task
@@ -70,6 +71,7 @@ class Federation:
     epochs: int = 1
     first: bytes = b""
     branch: int = 0
+    proximal: int = 0
     number: int = 0
     """The round that is open, or was last."""
     is_open: bool = False
@@ -134,8 +136,9 @@ class Federation:
         head = bytearray(p.ORDER_HEAD)
         seed = Rng(self.seed, "train", self.number, device.hex()).below(1 << 29)
         hub.write_order_head(
-            head, self.number, seed, self.counted.get(device, 0), self.epochs, flags
-        )
+            head, self.number, seed, self.counted.get(device, 0), self.epochs, flags,
+            self.proximal,
+        )  # fmt: skip
         return bytes(head) + changes
 
     # -- what boards send
@@ -207,8 +210,8 @@ class Federation:
     def state(self) -> bytes:
         """Return the model and all that the next rounds follow from, without open updates."""
         return snapshot.Snapshot(
-            self.task, self.seed, self.rate, self.epochs, self._drawn, self.number,
-            self.before, self.name, self.first, self.master.base.tobytes(),
+            self.task, self.seed, self.rate, self.epochs, self.proximal, self._drawn,
+            self.number, self.before, self.name, self.first, self.master.base.tobytes(),
             self.master.master.astype("<i4").tobytes(), self.changes,
         ).pack()  # fmt: skip
 
@@ -220,7 +223,7 @@ class Federation:
             FormatError: it is damaged.
         """
         s = snapshot.unpack(state)
-        made = cls(s.task, s.seed, s.rate, s.epochs, s.first, branch)
+        made = cls(s.task, s.seed, s.rate, s.epochs, s.first, branch, s.proximal)
         made.restore(state)
         return made
 
@@ -236,6 +239,7 @@ class Federation:
         if name(s.base) != s.name:
             raise FormatError("a state whose model has another name than it says")
         self.seed, self.rate, self.epochs, self._drawn = s.seed, s.rate, s.epochs, s.drawn
+        self.proximal = s.proximal
         self.number, self.before, self.name, self.changes = s.number, s.before, s.name, s.changes
         self.master = Master(self.first, self.task.share, self.rate)
         self.master.base = array("h", s.base)

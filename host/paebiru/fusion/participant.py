@@ -21,7 +21,7 @@ from sil import protocol_hub as hub
 from sil.errors import FormatError
 from sil.jsil_head import XOR_ROTATE
 from sil.learner import Learner
-from sil.link.fields import get32
+from sil.link.fields import get16, get32
 
 _MAX_EPOCHS = 100
 
@@ -122,6 +122,8 @@ class Participant:
     def _take_order(self, body: bytes, learner: Learner) -> None:
         if len(body) < p.ORDER_HEAD or get32(body, 0) < 0 or body[12] > _MAX_EPOCHS:
             raise FormatError("this is no order")
+        if get16(body, 14) > p.PROXIMAL_ONE:
+            raise FormatError(f"an order's pull is at most 1.0, not {get16(body, 14)} / 32768")
         if self._phase == p.REPORTING and get32(body, 8) < self._round:
             learner.take_back(self._update[p.UPDATE_HEAD :])
             self._phase = p.IDLE
@@ -130,21 +132,21 @@ class Participant:
         self._round = get32(body, 0)
         self._settle(learner)
         if body[13] & p.TRAIN:
-            self._train(learner, max(body[12], 1), get32(body, 4))
+            self._train(learner, max(body[12], 1), get32(body, 4), get16(body, 14))
 
     def _settle(self, learner: Learner) -> None:
         self._model = name_of(learner.base.tobytes())
         self._phase = p.IDLE
         self._update = b""
 
-    def _train(self, learner: Learner, epochs: int, seed: int) -> None:
+    def _train(self, learner: Learner, epochs: int, seed: int, proximal: int) -> None:
         classes = learner.trainer.sizes[-1]
         known = [sample for sample in self._samples if sample[1] < classes]
         if not known:
             return
         x = b"".join(inputs for inputs, _ in known)
         y = bytes(found for _, found in known)
-        right = learner.train(x, y, array("H", range(len(known))), epochs, seed)
+        right = learner.train(x, y, array("H", range(len(known))), epochs, seed, proximal)
         out = bytearray(learner.limit)
         end = learner.report(out)
         head = bytearray(p.UPDATE_HEAD)

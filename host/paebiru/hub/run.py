@@ -23,11 +23,11 @@ from paebiru.hub.private import Private
 from paebiru.hub.service import Hub, Measure
 from paebiru.hub.tell import Telling
 from paebiru.keys import KeyStore
-from paebiru.sim.plan import Plan
+from paebiru.sim.plan import MOST_EPOCHS, Plan, check_proximal
 from paebiru.store import Store
 from paebiru.store.group import beside, inline
 from sil import update
-from sil.protocol import Task
+from sil.protocol import PROXIMAL_ONE, Task
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,15 @@ class Options:
     branch: int = 0
     api: Api | None = None
     """Where the HTTP API is served; None: nowhere."""
+    proximal: float = 0.0
+    """How strongly boards are drawn back to the round's model (FedProx)."""
 
     @property
     def plan(self) -> Plan:
         """The same federation as the simulator would have it."""
         return Plan(
             self.dataset, local_epochs=self.epochs, share=self.share, seed=self.seed,
-            hidden=self.hidden,
+            hidden=self.hidden, proximal=self.proximal,
         )  # fmt: skip
 
 
@@ -74,18 +76,21 @@ def federation(options: Options) -> tuple[Federation, Measure]:
     """Return what the boards are to learn, and how a round is measured.
 
     Raises:
-        UsageError: the data set is unknown, or the share none.
+        UsageError: the data set is unknown, or an option is out of its range.
     """
     if not 0 < options.share <= 1:
         raise UsageError(
             f"--share {options.share:g} is no share of the weights: give more than 0, at most 1"
         )
+    if not 1 <= options.epochs <= MOST_EPOCHS:
+        raise UsageError(f"--epochs {options.epochs} is out of range: a board trains 1 to 100")
+    check_proximal(options.proximal)
     data = datasets.load(options.dataset)
     split = data.split(options.seed)
     sizes = (split.train_x.shape[1], *options.hidden, len(data.classes))
     plan = options.plan
     task = Task(sizes, split.signed, plan.parts)
-    made = Federation(task, seed=plan.seed, rate=plan.server_rate, epochs=plan.local_epochs)
+    made = Federation(task, plan.seed, plan.server_rate, plan.local_epochs, proximal=plan.pull)
     test_x, test_y = split.test_x.view("uint8"), split.test_y
     private = granted(options)
 
@@ -159,6 +164,12 @@ def stored(store: Store, fresh: Federation, options: Options, measure: Measure) 
         raise UsageError(
             f"{options.folder} learns a {sizes} network, {found.task.share / 100:g} % sent:"
             " give the --dataset, --hidden and --share that it was begun with"
+        )
+    if (found.epochs, found.proximal) != (fresh.epochs, fresh.proximal):
+        raise UsageError(
+            f"{options.folder} trains {found.epochs} epochs a round, drawn back by"
+            f" {found.proximal / PROXIMAL_ONE:.5g}: give the --epochs and --proximal that it was"
+            " begun with"
         )
     return found
 

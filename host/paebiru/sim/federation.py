@@ -37,7 +37,9 @@ class Federation:
         self.world = world
         task = Task(world.sizes, world.split.signed, plan.parts)
         first = world.codes if world.given else b""
-        self.rounds_of = Rounds(task, plan.seed, plan.server_rate, plan.local_epochs, first)
+        self.rounds_of = Rounds(
+            task, plan.seed, plan.server_rate, plan.local_epochs, first, proximal=plan.pull
+        )
         model = self.rounds_of.model()
         boards = [SimBoard(world, number, model) for number in range(plan.clients)]
         self._names = [b"sim%05d" % number for number in range(plan.clients)]

@@ -10,8 +10,20 @@ from paebiru.errors import UsageError
 from paebiru.federated import partition
 from paebiru.federated.master import RATE_ONE
 from sil import nn, update
+from sil.protocol import PROXIMAL_ONE
 
 SplitName = Literal["iid", "dirichlet", "natural"]
+MOST_EPOCHS = 100  # of a round, as boards have it
+
+
+def check_proximal(value: float) -> None:
+    """Refuse a proximal term that orders cannot have, or that would be none.
+
+    Raises:
+        UsageError: it is not 0, and not within 1/32768..1.
+    """
+    if value != 0 and not 1 / PROXIMAL_ONE <= value <= 1:
+        raise UsageError(f"--proximal {value:g} is out of range: give 0, or 0.00004 to 1, as 0.01")
 
 
 @dataclass(frozen=True)
@@ -29,6 +41,7 @@ class Plan:
     hidden: tuple[int, ...] = (32,)
     rate: float | None = None
     start: Path | None = None
+    proximal: float = 0.0
 
     def check(self) -> "Plan":
         """Return the plan itself.
@@ -46,6 +59,9 @@ class Plan:
         ):
             if value < low:
                 raise UsageError(f"--{name} {value} is too small: give {low} or more")
+        if self.local_epochs > MOST_EPOCHS:
+            raise UsageError(f"--local-epochs {self.local_epochs}: a board trains at most 100")
+        check_proximal(self.proximal)
         if self.seed >= 1 << 29:
             raise UsageError(f"--seed {self.seed} is too large: give one below 2**29")
         if not 1e-6 <= self.alpha <= 1e6:
@@ -63,6 +79,11 @@ class Plan:
     def parts(self) -> int:
         """The share in parts of 10000, at least 1."""
         return max(1, round(self.share * update.SHARE_ONE))
+
+    @property
+    def pull(self) -> int:
+        """`proximal` as orders have it, Q15."""
+        return round(self.proximal * PROXIMAL_ONE)
 
     @property
     def server_rate(self) -> int:

@@ -241,6 +241,25 @@ def update(
     return 0
 
 
+def pull(masters: ptr16, n: int, base: ptr16, mu: int, shift: int, dither: int) -> int:
+    """Draw masters towards a base: m -= mu * (m - base), mu Q15 (0..2**15) less a rate of bits.
+
+    `shift` is 7 + the rate's bits (7..15); stochastic rounding by a Weyl sequence, as in
+    `update`.  A product of 17 and 16 bits does not fit: it is formed in two halves, Q7.  No
+    master goes beyond its base, for mu <= 1.
+    """
+    down = 16 - shift
+    i = 0
+    while i < n:
+        m = ((masters[i] & 0xFFFF) ^ 0x8000) - 0x8000
+        d = m - (((base[i] & 0xFFFF) ^ 0x8000) - 0x8000)
+        p = (d >> 8) * mu + (((d & 0xFF) * mu + 128) >> 8)
+        masters[i] = m - ((p + (dither >> down)) >> shift)
+        dither = (dither + 40503) & 0xFFFF
+        i += 1
+    return 0
+
+
 def row_sum(codes: ptr8, first: int, n: int, dec: ptr32) -> int:
     """Return the sum of |weight| over n codes, Q14, capped at 2**22 (more is refused anyhow).
 
