@@ -128,7 +128,6 @@ class Learning:
         if source.readinto(bytearray(1)):
             raise FormatError("the model is longer than it says")
         self.round = get32(head, 8)
-        self.branch = 0
         self.model = name(self.learner.base)
         self._settle(p.IDLE, digest)
 

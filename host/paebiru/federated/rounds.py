@@ -110,7 +110,8 @@ class Federation:
 
     def needs(self, device: bytes, status: hub.Status) -> int:
         """Return the kind of object that a board needs now: MODEL, ORDER, or 0 for none."""
-        if status.branch != self.branch or status.is_safe:
+        is_ours = status.branch == self.branch or status.phase == p.EMPTY
+        if not is_ours or status.is_safe:
             return 0
         if status.model not in (self.name, self.before):
             return p.MODEL

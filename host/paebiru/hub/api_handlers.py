@@ -155,7 +155,7 @@ class Handlers:
                     'give "boots", or send {"what": "health"} first',
                 )
             asked = asked.model_copy(update={"boots": device.health.boots})
-        _posted(device.control(forms.CODES[asked.what], asked.rest()))
+        _posted(self.hub.control(device, forms.CODES[asked.what], asked.rest()))
         return views.Sent(device=device.name.hex(), sent=asked.what)
 
     async def label(self, request: web.Request, query: Any, body: forms.Label) -> Answer:

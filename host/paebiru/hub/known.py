@@ -16,6 +16,8 @@ class Known:
     phase: str = ""
     round: int = 0
     samples: int = 0
+    branch: int = 0
+    """Of the model that it has (layer D)."""
     state: str = ""
     """The newest 16 bytes, hex."""
     health: dict[str, Any] = field(default_factory=dict)

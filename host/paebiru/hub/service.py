@@ -7,13 +7,15 @@ from copy import copy
 from typing import Any
 
 from paebiru.coordinator import Coordinator
-from paebiru.device import Answer, Batch, Device
+from paebiru.device import Batch, Device
 from paebiru.door import Door
 from paebiru.federated.rounds import Federation
+from paebiru.hub.following import Following
 from paebiru.hub.known import Known
 from paebiru.hub.places import Places
 from paebiru.hub.policy import Policy
 from paebiru.hub.tell import Telling
+from paebiru.hub.words import of
 from paebiru.keys import KeyStore
 from sil import protocol as p
 from sil import protocol_hub as said
@@ -49,6 +51,7 @@ class Hub(Coordinator):
         self.tell = tell
         self.door = Door(keys)
         self.known: dict[bytes, Known] = {}
+        self.following = Following(federation)
         self.is_paused = False
         self.places: Places | None = None
         self.summaries: list[dict[str, Any]] = []
@@ -72,6 +75,7 @@ class Hub(Coordinator):
             older.hang_up()
         known = self.known.setdefault(device.name, Known(device.name.hex()))
         known.line, known.is_up, known.since = device.address, True, time.time()
+        self.following.came(device.name)
 
     def on_down(self, device: Device) -> None:
         """A board is gone, unless it came back by another line already."""
@@ -81,10 +85,17 @@ class Hub(Coordinator):
         super().on_down(device)
 
     async def watch(self) -> None:
-        """Hang up on boards whose key is taken away, for ever."""
+        """Look after the boards, for ever."""
         while True:
             await asyncio.sleep(_LOOK)
-            self._turn_out()
+            self.look()
+
+    def look(self) -> None:
+        """Hang up on boards whose key is taken away; do not wait for those that cannot go back."""
+        self._turn_out()
+        for device in list(self.devices.values()):
+            if self.following.waits(device.name):
+                self._serve(device)
 
     def revoke(self, device: bytes) -> None:
         """Take a board's keys away, and hang up on it.
@@ -94,6 +105,18 @@ class Hub(Coordinator):
         """
         self.keys.revoke(device)
         self._turn_out()
+
+    def control(self, device: Device, what: int, rest: bytes) -> bool:
+        """Ask a board for something, and remember what follows; False when too much waits.
+
+        Raises:
+            StoreError: the board's own branch cannot be made durable; it was not told.
+        """
+        if what == p.FORK:
+            self.following.give(device.name, rest[0])
+        elif what == p.PIN:
+            self.following.pinned(device.name, rest)
+        return device.control(what, rest)
 
     def _turn_out(self) -> None:
         for device in list(self.devices.values()):
@@ -107,7 +130,8 @@ class Hub(Coordinator):
         """A board says where it stands."""
         known = self.known[device.name]
         known.phase, known.round = p.PHASES[status.phase], status.round
-        known.samples = status.samples
+        known.samples, known.branch = status.samples, status.branch
+        self.following.heard(device.name, status)
         super().on_status(device, status)
         self._changed.set()
 
@@ -128,11 +152,15 @@ class Hub(Coordinator):
             self._changed.set()
         if self.places is not None:
             self.places.hear(word, device, about)
-        words = _words(word, about)
+        words = of(word, about)
         if words is not None:
             self.tell(word, device=device.name.hex(), **words)
 
     # -- rounds
+
+    def _serve(self, device: Device) -> None:
+        if device.status and device.is_up and self.following.leads(device):
+            super()._serve(device)
 
     def seen(self, device: bytes, status: said.Status) -> said.Status:
         """Let a board that was not chosen look like one without samples: it is not to train."""
@@ -147,7 +175,10 @@ class Hub(Coordinator):
         return sorted(
             name
             for name, device in self.devices.items()
-            if device.status and not device.status.is_safe and self.known[name].samples
+            if device.status
+            and not device.status.is_safe
+            and self.known[name].samples
+            and self.following.is_ours(name)
         )
 
     @property
@@ -223,6 +254,7 @@ class Hub(Coordinator):
             lambda: all(
                 device.status is not None and device.status.model == federation.name
                 for device in self.devices.values()
+                if self.following.is_ours(device.name)
             ),
             _FAREWELL,
         )
@@ -240,26 +272,3 @@ class Hub(Coordinator):
             await self._changed.wait()
             alarm.cancel()
         return True
-
-
-def _words(word: str, about: object) -> dict[str, Any] | None:
-    """Return what is told of a board's word; None for what is only passed on."""
-    if isinstance(about, said.Status):
-        return {
-            "phase": p.PHASES[about.phase], "round": about.round, "samples": about.samples,
-            "generation": about.generation, "model": about.model.hex(),
-        }  # fmt: skip
-    if isinstance(about, Batch):
-        return {"states": len(about.states), "last": about.states[-1].hex(), "lost": about.lost}
-    if isinstance(about, Answer):
-        return {"class": about.found, "rho": about.rho, "critical": about.critical}
-    if isinstance(about, said.Health):
-        reasons = about.text.decode(errors="replace").splitlines()
-        return {"free": about.free, "boots": about.boots, "reasons": reasons}
-    if word == "text":
-        return {"text": str(about)}
-    if word == "refused":
-        return {"why": about if isinstance(about, int) else str(about)}
-    if word == "down":
-        return {"code": about}
-    return {} if word in ("up", "update") else None
