@@ -115,7 +115,9 @@ def _show(said: dict[str, Any]) -> None:
     elif event == "warning":
         out.print(f"warning: {said['text']}", markup=False)
     elif event == "resuming":
-        out.print(f"going on with round {said['round']}")
+        what = "going on in" if said["is_open"] else "going on after"
+        of = f"branch {said['branch']}: " if said["branch"] else ""
+        out.print(f"{of}{what} round {said['round']}, model {said['model']}")
     elif event == "api":
         out.print(f"API on http://{said['host']}:{said['port']}/v1/hub", soft_wrap=True)
     elif event == "round":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from paebiru import datasets, files, models
 from paebiru.errors import UsageError
-from paebiru.federated import evaluate, registry
+from paebiru.federated import branches, evaluate, registry
 from paebiru.federated.durable import Durable, begin, resume
 from paebiru.federated.noise import new_key
 from paebiru.federated.registry import Rule, Setting
@@ -156,6 +156,8 @@ def stored(store: Store, fresh: Federation, options: Options, measure: Measure) 
             found.combine = private.combine(found)
             found.new_secret = new_key
 
+    if options.branch and not options.resume:
+        raise UsageError(f"--branch {options.branch} is one of a history: give --resume too")
     if not options.resume:
         return begin(store, fresh, prepare)
     found = resume(store, options.branch, prepare)
@@ -202,7 +204,12 @@ async def serve(options: Options, tell: Telling) -> Federation:
             tell("warning", text=text)
         tell("listening", host=options.host, port=port, weights=len(made.first))
         if made.number:
-            tell("resuming", round=made.number, is_open=made.is_open, model=made.name.hex())
+            tell(
+                "resuming", round=made.number, is_open=made.is_open, branch=made.branch,
+                model=made.name.hex(),
+            )  # fmt: skip
+            if made.number >= options.policy.rounds and not made.is_open:
+                tell("warning", text=f"round {made.number} was held: give --rounds more to go on")
         rounds = asyncio.create_task(hub.hold())
         helpers = [
             asyncio.create_task(hub.watch()),
@@ -217,6 +224,7 @@ async def serve(options: Options, tell: Telling) -> Federation:
                 await rounds
         finally:
             for task in helpers:
+                branches.finish(made)
                 task.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
             await lines.close()
