@@ -14,6 +14,7 @@ from typing import Any
 
 from paebiru import boards
 from paebiru.deploy import onto, settings
+from paebiru.deploy.bundle import Bundle
 from paebiru.keys import KeyStore
 from sil.link.keys import DeviceKey
 
@@ -64,6 +65,11 @@ def make(
 ) -> LightBoard:
     """Make a board's folder and give it a key."""
     bundle = onto.prepare(boards.load("vm"), settings.parse(given), files)
+    return put(folder, number, bundle, keys)
+
+
+def put(folder: Path, number: int, bundle: Bundle, keys: KeyStore) -> LightBoard:
+    """Make the folder of a board that has this bundle, and give it a key."""
     for name, data in bundle.files.items():
         path = folder / name.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)

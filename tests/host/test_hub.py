@@ -1,157 +1,70 @@
 """`paebiru hub` as a process, with boards that are real MicroPython processes of the firmware."""
 
-import json
 import os
-import queue
-import signal
 import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+import killed_fleet
 import light_boards
-from paebiru import recordings
-from paebiru.federated.rounds import Federation
+from hub_process import PAEBIRU, free_port, hub
+from paebiru import accel
 from paebiru.hub.policy import Policy
 from paebiru.keys import KeyStore
-from paebiru.sim import plan
-from paebiru.sim.board import SimBoard
-from sil.protocol import Task
 
-PAEBIRU = str(Path(sys.executable).with_name("paebiru"))
 BOARDS = int(os.environ.get("PAEBIRU_BOARDS", "5"))
-ROUNDS = int(os.environ.get("PAEBIRU_ROUNDS", "8"))
+ROUNDS = int(os.environ.get("PAEBIRU_ROUNDS", "5"))
 
 pytestmark = pytest.mark.skipif(light_boards.VM is None, reason="no micropython: make setup")
 
 
-class HubProcess:
-    """The command, and the events that it writes."""
-
-    def __init__(self, folder: Path, *options: str, api: bool = False) -> None:
-        command = [PAEBIRU, "hub", "--dir", str(folder), "--no-find", "--json", *options]
-        if not api:
-            command.append("--no-api")
-        self.events: list[dict[str, Any]] = []
-        self._queue: queue.Queue[dict[str, Any]] = queue.Queue()
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._queue.put(json.loads(line))
-        self._queue.put({"event": "end"})
-
-    def until(self, done: Callable[[dict[str, Any]], bool], limit: float = 120) -> dict[str, Any]:
-        """Return the first event from now on for which `done` holds."""
-        end = time.monotonic() + limit
-        while True:
-            said = self._queue.get(timeout=max(end - time.monotonic(), 0.01))
-            self.events.append(said)
-            if done(said):
-                return said
-            if said["event"] == "end":
-                assert self.process.stderr is not None
-                raise AssertionError(f"the hub ended: {self.process.stderr.read()}")
-
-    def event(self, name: str, limit: float = 120) -> dict[str, Any]:
-        return self.until(lambda said: said["event"] == name, limit)
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        return self.process.wait(20)
-
-
-@contextmanager
-def hub(folder: Path, *options: str) -> Iterator[HubProcess]:
-    running = HubProcess(folder, *options)
-    try:
-        yield running
-    finally:
-        if running.process.poll() is None:
-            running.process.kill()
-        running.process.wait()
+@pytest.fixture(autouse=True, scope="module")
+def compiled() -> Iterator[None]:
+    """Let simulated boards train fast: the bytes are the same (test_numba)."""
+    accel.install("numba")
+    yield
+    accel.install("plain")
 
 
 def make_boards(
     folder: Path, count: int, port: int, samples: int = 60
 ) -> list[light_boards.LightBoard]:
     """Make boards with their share of the digits, and the hub's keys for them."""
-    world = plan.prepare(plan.Plan(clients=max(count, 10)))
     (folder / "hub").mkdir(exist_ok=True)
-    keys = KeyStore(folder / "hub" / "keys.sqlite")
-    made = []
-    for number in range(count):
-        rows = world.parts[number][:samples]
-        recording = recordings.record(world.split.train_x[rows], world.split.train_y[rows])
-        given = {
-            "name": f"light-{number}",
-            "links": ["tcp"],
-            "link": {"tcp": {"host": "127.0.0.1", "port": port}},
-            "watchdog_ms": 0,
-            "sensors": [
-                {
-                    "driver": "replay", "layer": 0, "file": "d.jsil", "inputs": 64,
-                    "labelled": True, "period": 1000,
-                }
-            ],
-            "learn": {"sensor": 0, "capacity": samples, "preload": True},
-        }  # fmt: skip
-        files = {"d.jsil": recording}
-        made.append(light_boards.make(folder / f"b{number}", number, given, files, keys))
-    keys.close()
-    return made
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    world = killed_fleet.world_of(count, samples=samples)
+    with closing(KeyStore(folder / "hub" / "keys.sqlite")) as keys:
+        bundles = killed_fleet.Bundles(world)
+        return killed_fleet.by_tcp(folder, bundles, range(count), port, keys)
 
 
 def test_a_fleet_of_vms_learns_while_boards_are_killed(tmp_path: Path) -> None:
-    port = free_port()
-    boards = make_boards(tmp_path, BOARDS, port)
-    random = Random(1)
-    options = ("--listen", f"127.0.0.1:{port}", "--boards", str(max(2, BOARDS * 2 // 3)))
-    with ExitStack() as stack:
-        for board in boards:
-            stack.callback(board.kill)
-        running = stack.enter_context(
-            hub(tmp_path / "hub", *options, "--rounds", str(ROUNDS), "--deadline", "20", "--no-api")
-        )
-        running.event("listening")
-        for board in boards:
-            board.start()
-        summaries = []
-        for number in range(1, ROUNDS + 1):
-            running.until(lambda said, n=number: said["event"] == "open" and said["round"] == n)  # type: ignore[misc]
-            for _ in range(max(1, BOARDS // 10)):
-                board = random.choice(boards)
-                board.kill()
-                board.start()
-            summaries.append(running.event("round"))
-        stopped = running.event("stopped")
-        assert running.process.wait(20) == 0
-    assert summaries[-1]["accuracy"] > summaries[0]["accuracy"] + 0.1
-    assert all(summary["updates"] >= 1 for summary in summaries)
-    assert sum(summary["updates"] for summary in summaries) >= ROUNDS * len(boards) * 0.6
-    assert stopped["round"] == ROUNDS
-    assert (tmp_path / "hub" / "model.jsil").stat().st_size > 500
-    assert not any(said["event"] == "refused" for said in running.events)
+    """By TCP and pty: kill -9 changes not one byte of the model, and no update is lost."""
+    world = killed_fleet.world_of(BOARDS)
+    found = killed_fleet.run(tmp_path, world, ptys=max(1, BOARDS // 3), rounds=ROUNDS, share=0.1)
+    names = [member.device for member in found.members]
+    model, accuracy = killed_fleet.undisturbed(world, names, ROUNDS)
+    assert sum(member.kills for member in found.members) >= ROUNDS
+    everybody = {name.hex() for name in names}
+    assert found.rosters == dict.fromkeys(range(1, ROUNDS + 1), everybody)
+    assert found.told == found.rosters
+    assert found.lost() == 0
+    assert found.model == model
+    assert [said["accuracy"] for said in found.rounds] == accuracy
+    assert accuracy[-1] > accuracy[0] + 0.1
+    # The ledger has every board's line in every round, both ways, and no other line.
+    lines = {member.device: member.line for member in found.members}
+    assert {row[:2] for row in found.ledger} == set(lines.items())
+    for number in range(1, ROUNDS + 1):
+        some = {row[0:3:2] for row in found.ledger if row[3] == number}
+        assert some == {(name, way) for name in names for way in ("up", "down")}
+    payloads = sum(said["bytes_up"] for said in found.rounds)
+    assert sum(found.bytes_of(name, "up") for name in names) > payloads
 
 
 def test_a_missing_board_does_not_hold_the_round_and_a_revoked_one_is_hung_up_on(
@@ -186,22 +99,6 @@ def test_a_missing_board_does_not_hold_the_round_and_a_revoked_one_is_hung_up_on
         assert running.stop() == 0
 
 
-def undisturbed(boards: int, rounds: int, samples: int) -> str:
-    """Return the name of the model of the same boards where nothing goes wrong."""
-    world = plan.prepare(plan.Plan(clients=max(boards, 10)))
-    fed = Federation(Task(world.sizes, world.split.signed, 500), seed=0)
-    model = fed.model()
-    fewer = replace(world, parts=[part[:samples] for part in world.parts])
-    fleet = [(b"light%03d" % i, SimBoard(fewer, i, model)) for i in range(boards)]
-    for number in range(rounds):
-        before = fed.before if number else fed.name
-        fed.open()
-        for name, board in fleet:
-            fed.take(name, board.round(fed.order(name, before, board.samples)))
-        fed.close()
-    return fed.name.hex()
-
-
 def test_a_hub_that_is_killed_goes_on_to_the_same_model(tmp_path: Path) -> None:
     """SIGKILL at seeded moments, then --resume: not one update is lost or counted twice."""
     port, rounds = free_port(), 6
@@ -227,7 +124,9 @@ def test_a_hub_that_is_killed_goes_on_to_the_same_model(tmp_path: Path) -> None:
                 stopped = running.event("finished")
                 break
     assert stopped["round"] == rounds
-    assert stopped["model"] == undisturbed(2, rounds, 30)
+    names = [board.device for board in boards]
+    model, _ = killed_fleet.undisturbed(killed_fleet.world_of(2, samples=30), names, rounds)
+    assert stopped["model"] == model
 
 
 def test_resume_and_its_absence_are_told(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ import pytest
 
 import light_boards
 from hub_api_lab import BOARDS, ApiLab, Caller, running
+from hub_process import PAEBIRU, HubProcess, free_port
 from paebiru.device import Answer
 from targets import ROOT
-from test_hub import PAEBIRU, HubProcess, free_port, make_boards
+from test_hub import make_boards
 
 TOKEN = "a-token-of-some-length"
 SPEC = (ROOT / "shared" / "SPEC-hub.md").read_text(encoding="utf-8")
@@ -129,8 +130,13 @@ def test_boards_rounds_and_the_examples_of_the_documentation(tmp_path: Path) -> 
     port, api = free_port(), free_port()
     boards = make_boards(tmp_path, 2, port, samples=20)
     (tmp_path / "token").write_text(TOKEN)
+    (tmp_path / "places.toml").write_text(
+        '[electronic]\nclasses = ["work", "fault"]\n'
+        f'[places.greenhouse]\nboards = ["{boards[0].device.hex()}"]\n'
+    )
     options = ("--listen", f"127.0.0.1:{port}", "--boards", "2", "--rounds", "1000",
-               "--api", f"127.0.0.1:{api}", "--token-file", str(tmp_path / "token"))  # fmt: skip
+               "--api", f"127.0.0.1:{api}", "--token-file", str(tmp_path / "token"),
+               "--places", str(tmp_path / "places.toml"))  # fmt: skip
     with ExitStack() as stack:
         running = HubProcess(tmp_path / "hub", *options, api=True)
         stack.callback(running.process.kill)

@@ -62,9 +62,7 @@ class Lines:
         def count(up: int, down: int) -> None:
             pending[0] += up
             pending[1] += down
-            known = self.hub.known.get(device.name)
-            if known is not None:
-                known.count(link, *pending)
+            if self.hub.count_bytes(device.name, link, *pending):
                 pending[:] = [0, 0]
 
         driver = Driver(device.session, Counted(line, count), device.act)

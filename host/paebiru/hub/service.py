@@ -9,6 +9,7 @@ from typing import Any
 from paebiru.coordinator import Coordinator
 from paebiru.device import Batch, Device
 from paebiru.door import Door
+from paebiru.federated.durable import Durable
 from paebiru.federated.rounds import Federation
 from paebiru.hub.following import Following
 from paebiru.hub.known import Known
@@ -83,6 +84,24 @@ class Hub(Coordinator):
             known = self.known[device.name]
             known.is_up, known.since = False, time.time()
         super().on_down(device)
+
+    def count_bytes(self, device: bytes, link: str, up: int, down: int) -> bool:
+        """Put a line's bytes into the ledger; False while no board has proved itself on it.
+
+        They belong to the open round, or to the last one.  The store keeps them with the next
+        commit that is due anyhow.
+        """
+        known = self.known.get(device)
+        if known is None:
+            return False
+        known.count(link, up, down)
+        federation = self.federation
+        if isinstance(federation, Durable):
+            notes = federation.store.notes
+            for direction, size in (("up", up), ("down", down)):
+                if size:
+                    notes.count(device, link, direction, federation.number, size)
+        return True
 
     async def watch(self) -> None:
         """Look after the boards, for ever."""
