@@ -49,6 +49,7 @@ class Node:
         self._keeps = bool(config.learn and not config.learn.preload)
         self.learning = Learning(Slots(port), self.samples)
         if not safe:
+            self.learning.masks = _masks(port)
             self._load()
         self.uplink = Uplink(port, config.links, self.learning, self)
         self.batches = Batches(config.batch, config.period)
@@ -245,6 +246,15 @@ def level(value: int) -> int:
         return 0
     rho = (value >> 4) - 8
     return 255 if rho >= 0 else max(255 >> -rho, 1)
+
+
+def _masks(port: "Port") -> "Any":
+    """Return what a board in a group needs for masked sums; elsewhere None, and no memory."""
+    if not port.load("group"):
+        return None
+    from .masked import Masks
+
+    return Masks(port)
 
 
 def _samples(config: "Config", sampler: "Any") -> "Samples | None":

@@ -10,6 +10,8 @@ from .kinds import Buffer, Learning, Readable
 from .slots import size_of
 
 _HEAD = const(36)
+_MASKED = const(2)  # a flag beside SIGNED
+_MOST = const(1 << 20)  # bytes of a part in a masked sum: what the link carries
 
 
 def parts(learning: "Learning") -> "list[Buffer]":
@@ -18,7 +20,7 @@ def parts(learning: "Learning") -> "list[Buffer]":
     head = bytearray(_HEAD + 2 * len(task.sizes))
     head[0] = learning.phase
     head[1] = learning.branch
-    head[2] = p.SIGNED if task.signed else 0
+    head[2] = (p.SIGNED if task.signed else 0) | (_MASKED if learning.is_masked else 0)
     head[3] = len(task.sizes)
     head[4] = task.lb
     head[5] = task.lrs
@@ -55,6 +57,9 @@ def read(source: "Readable", learning: "Learning") -> None:
     source.readinto(learner.residual)
     learner.restore()
     length = get32(head, 24)
+    learning.is_masked = bool(head[2] & _MASKED)
+    if learning.is_masked and 0 < length <= _MOST:
+        learning.update = bytearray(length)
     if not 0 <= length <= len(learning.update):
         raise FormatError("an update of %d bytes is longer than its model's can be" % length)
     source.readinto(memoryview(learning.update)[:length])

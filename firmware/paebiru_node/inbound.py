@@ -59,8 +59,15 @@ class Inbound:
             self._session.accept(self._at)  # go on where the last session ended
         elif kind == p.ORDER and self._wrong_base(incoming.base()):
             self._session.refuse(m.E_BASE)
-        elif kind == p.ORDER and incoming.length > p.ORDER_HEAD + self._learning.learner.limit:
+        elif kind == p.ORDER and incoming.length > p.ORDER_MOST + self._learning.learner.limit:
             self._session.refuse(m.E_SIZE)
+        elif kind == p.UNMASK and self._learning.masks is not None:
+            if self._learning.masks.has_answered(digest):
+                self._session.have()
+            elif incoming.length > p.MAX_UNMASK:
+                self._session.refuse(m.E_SIZE)
+            else:
+                self._begin(kind, digest, incoming.length)
         elif kind in (p.MODEL, p.ORDER):
             self._begin(kind, digest, incoming.length)
         else:
@@ -110,13 +117,15 @@ class Inbound:
         try:
             if kind == p.MODEL:
                 self._take_model(digest)
+            elif kind == p.UNMASK:
+                self._learning.masks.take(self._memory, digest, self._learning)
             else:
                 self._learning.take_order(self._memory, digest)
         except (MemoryError, OSError) as error:
-            self._undo()
+            self._undo(kind)
             self._refuse(m.E_SPACE, error)
         except SilError as error:
-            self._undo()
+            self._undo(kind)
             self._refuse(m.E_CODEC, error)
         else:
             self._session.commit()
@@ -132,8 +141,10 @@ class Inbound:
         finally:
             source.close()
 
-    def _undo(self) -> None:
+    def _undo(self, kind: int) -> None:
         """Go back to the last checkpoint: what was begun is half done."""
+        if kind == p.UNMASK:
+            return  # nothing was
         try:
             if not self._learning.load():
                 self._learning.forget()

@@ -47,6 +47,9 @@ class Learning:
         self.taken = bytes(p.NAME_SIZE)  # the head of the hash of the hub's last object
         self.update = bytearray(0)  # the changes to report
         self.update_end = 0
+        self.masks: "Any" = None  # a `masked.Masks`, on a board that is in a group
+        self.is_masked = False  # the round is part of a masked sum: `update` is what was asked, 16
+        # bytes, while it is trained, and from then on the part
         self._order: "Ints | None" = None  # of the samples, while a round is trained
 
     # -- from flash, and to it
@@ -71,6 +74,10 @@ class Learning:
         self.model = name(self.learner.base)
         if self.model != found.model:
             raise FormatError("checkpoint %s holds another model than it names" % found.name)
+        if self.is_masked and self.masks is None:
+            self.phase = p.IDLE  # it is in no group any more
+        elif self.is_masked:
+            self.masks.settle(self)
 
     def forget(self) -> None:
         """Have no model: none that is stored can be used."""
@@ -143,27 +150,38 @@ class Learning:
             raise FormatError("this is no order")
         if get16(order, 14) > p.PROXIMAL_ONE:
             raise FormatError("an order's pull is at most 1.0, not %d / 32768" % get16(order, 14))
-        if self.phase == p.REPORTING and get32(order, 8) < self.round:
+        asked = bytearray(0)  # what is said of a masked sum
+        if self.masks is not None and order[13] & p.TRAIN:
+            asked = self.masks.begin(order)
+        elif order[13] & p.SUM:
+            raise FormatError("this board is in no group: run paebiru keys group")
+        if self.phase in (p.REPORTING, p.WAITING) and get32(order, 8) < self.round:
             self._take_back()
         if order[13] & p.CHANGES:
-            self.learner.receive(order[p.ORDER_HEAD :])
+            self.learner.receive(order[p.ORDER_HEAD + len(asked) :])
             self.model = name(self.learner.base)
         self.round = get32(order, 0)
         self.seed = get32(order, 4)
         self.epochs = max(order[12], 1)
         self.proximal = get16(order, 14)
-        self._settle(p.TRAINING if order[13] & p.TRAIN else p.IDLE, digest)
+        if asked or self.is_masked:
+            self.update = asked or bytearray(self.learner.limit)
+        self._settle(p.TRAINING if order[13] & p.TRAIN else p.IDLE, digest, len(asked))
 
-    def _settle(self, phase: int, digest: bytes) -> None:
+    def _settle(self, phase: int, digest: bytes, asked: int = 0) -> None:
         """Be in a phase, durably."""
         self.phase = phase
         self.taken = digest[: p.NAME_SIZE]
-        self.update_end = 0
+        self.is_masked = asked > 0
+        self.update_end = asked
         self._order = None
         self.save()
 
     def _take_back(self) -> None:
         """Let the changes of the update at hand wait again."""
+        if self.is_masked:
+            self.masks.take_back(self)
+            return
         self.learner.take_back(bytes(memoryview(self.update)[: self.update_end]))
         self.update_end = 0
 
@@ -182,13 +200,25 @@ class Learning:
             return False
         self._order = None
         self.right = min(self.learner.trainer.right, 0xFFFF)
+        if self.is_masked:
+            self.masks.mask(self)
+            return True
         self.update_end = self.learner.report(self.update)
         self.phase = p.REPORTING
         self.save()
         return True
 
+    @property
+    def due(self) -> int:
+        """Return what waits to be sent: a number of its own for each object, 0 for none."""
+        if self.masks is not None and self.masks.due:
+            return self.masks.due  # type: ignore[no-any-return]
+        return p.UPDATE if self.phase == p.REPORTING else 0
+
     def report(self) -> "tuple[Offer, Source]":
-        """Return the UPDATE object that waits to be sent."""
+        """Return the object that waits to be sent: UPDATE, or its like in a masked sum."""
+        if self.is_masked or (self.masks is not None and self.masks.due):
+            return self.masks.report(self)  # type: ignore[no-any-return]
         head = bytearray(p.UPDATE_HEAD)
         p.write_update_head(head, self.round, self.trained, self.right)
         seen = sha256(head)
@@ -199,12 +229,18 @@ class Learning:
 
     def committed(self) -> None:
         """Hear that the hub has the update; the next checkpoint will tell so too."""
-        if self.phase == p.REPORTING:
+        if self.masks is not None and self.masks.ended():
+            return
+        if self.phase == p.REPORTING and self.is_masked:
+            self.phase = p.WAITING
+        elif self.phase == p.REPORTING:
             self.phase = p.IDLE
             self.update_end = 0
 
     def refused(self, code: int) -> None:
         """Hear that the hub does not take the update: stale ones wait for the next round."""
+        if self.masks is not None and self.masks.ended():
+            return
         if self.phase == p.REPORTING and code in (m.E_STATE, m.E_BASE, m.E_HASH, m.E_CODEC):
             self._take_back()
             self.phase = p.IDLE

@@ -4,7 +4,6 @@ Bytes in, events acted on, bytes out; what the events mean for learning is `lear
 and for the rest the node's, which `Uplink` calls back as ``node.on_post(kind, buf, start, end)``.
 """
 
-from sil import protocol as p
 from sil.compat import const, ticks_diff
 from sil.errors import SilError
 from sil.link import events as ev
@@ -51,7 +50,7 @@ class Uplink:
         self._out = bytearray(_OUT)
         self._from = 0  # of what is on its way out: _out[from:to]
         self._to = 0
-        self._offered = b""  # the hash of the update on offer
+        self._offered = 0  # what is on offer, by the learning's own number; 0: nothing
         self.problem = "" if self._key else "no key: enroll this board by USB (paebiru enroll PORT)"
 
     @property
@@ -168,11 +167,11 @@ class Uplink:
                 else:
                     self._node.on_post(session.kind, session.buf, session.start, session.end)
             elif event == ev.COMMITTED:
-                self._offered = b""
+                self._offered = 0
                 self._learning.committed()
                 self._node.changed()
             elif event == ev.REFUSED:
-                self._offered = b""
+                self._offered = 0
                 self._learning.refused(session.code)
                 self._node.changed()
             else:
@@ -188,16 +187,15 @@ class Uplink:
             self._key = key
 
     def _offer(self) -> None:
-        """Offer the update that waits, and take back an offer that has lost its sense."""
-        learning = self._learning
-        if learning.phase == p.REPORTING:
-            if not self._offered and self.session.is_up:
-                offer, source = learning.report()
-                self._offered = offer.digest
-                self.session.offer(offer, source)
-        elif self._offered:
-            self._offered = b""
+        """Offer what waits, and take back an offer that has lost its sense."""
+        due = self._learning.due
+        if self._offered and due != self._offered:
+            self._offered = 0
             self.session.cancel()
+        if due and not self._offered and self.session.is_up:
+            offer, source = self._learning.report()
+            self._offered = due
+            self.session.offer(offer, source)
 
 
 def _load_key(port: "Port") -> "DeviceKey | None":

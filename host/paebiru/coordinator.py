@@ -8,7 +8,7 @@ from paebiru.device import HAVE, Answer, Batch, Device
 from paebiru.federated.rounds import Federation
 from sil import protocol as p
 from sil import protocol_hub as hub
-from sil.errors import SilError
+from sil.errors import FormatError, SilError
 from sil.link import messages as m
 from sil.link.keys import DeviceKey
 
@@ -21,7 +21,7 @@ class Coordinator:
     Args:
         find: returns a device's key of an epoch, or None.
         federation: what the boards learn; none: they are only listened to.
-        told: called with a word (up, down, status, states, health, answer, text, update,
+        told: called with a word (up, down, status, states, health, answer, text, update, shares,
             committed, refused), the device and what it is about.
     """
 
@@ -52,6 +52,20 @@ class Coordinator:
         for device in list(self.devices.values()):
             self._serve(device)
 
+    def seal(self) -> None:
+        """Take no more parts of the round's masked sums, and ask boards to unmask them."""
+        assert self.federation is not None
+        self.federation.seal()
+        self.ask()
+
+    def ask(self, absent: bool = False) -> None:
+        """Ask for what the sums still need, boards that are not in them too if `absent`."""
+        assert self.federation is not None
+        assert self.federation.sums is not None
+        self.federation.sums.asks_absent |= absent
+        for device in list(self.devices.values()):
+            self._serve(device)
+
     def has_all(self) -> bool:
         """Tell whether every board that is there and has samples has answered."""
         assert self.federation is not None
@@ -61,6 +75,11 @@ class Coordinator:
     def _serve(self, device: Device) -> None:
         """Offer a board the object that it needs next."""
         if not self.federation or not device.status or not device.is_up:
+            return
+        sums = self.federation.sums
+        question = sums.question(device.name) if sums is not None else b""
+        if question and not device.status.is_safe:
+            device.offer(p.UNMASK, question)
             return
         status = self.seen(device.name, device.status)
         kind = self.federation.needs(device.name, status)
@@ -118,23 +137,43 @@ class Coordinator:
         self.told("text", device, text)
 
     def judge(self, device: Device, kind: int, base: bytes, length: int) -> int:
-        """Take updates of the open round, each board's once."""
+        """Take updates of the open round, each board's once, and answers that were asked for."""
         federation = self.federation
-        if federation is None or kind != p.UPDATE:
+        if federation is None or kind not in (p.UPDATE, p.MASKED, p.SHARES):
             return m.E_CODEC
-        if length > p.UPDATE_HEAD + len(federation.first) + 64:
-            return m.E_SIZE
+        sums = federation.sums
+        if kind == p.SHARES:
+            if sums is None or not sums.is_asked(device.name):
+                return m.E_STATE
+            return HAVE if sums.has_helped(device.name) else 0
+        if (kind == p.MASKED) != (sums is not None):
+            return m.E_STATE  # the board keeps what it has learned, and hears how it is wanted
         if federation.has(device.name, base):
             return HAVE  # also when the round is over: the board shall not send it once more
-        return 0 if federation.is_wanted(base) else m.E_STATE
+        if not federation.is_wanted(base):
+            return m.E_STATE
+        if sums is not None:
+            return 0 if length == sums.size(device.name) else m.E_CODEC
+        return 0 if length <= p.UPDATE_HEAD + len(federation.first) + 64 else m.E_SIZE
 
     def take(self, device: Device, kind: int, body: bytes, done: Callable[[int], None]) -> None:
-        """Count an update."""
+        """Count an update, or an answer about masked sums."""
         try:
-            self.count(device.name, body, done)
+            if kind == p.SHARES:
+                self._take_shares(device, body)
+                done(0)
+            else:
+                self.count(device.name, body, done)
         except SilError as error:
             self.told("refused", device, error)
             done(m.E_CODEC)
+
+    def _take_shares(self, device: Device, body: bytes) -> None:
+        sums = self.federation.sums if self.federation else None
+        if sums is None:
+            raise FormatError("an answer about a masked sum, and there is none")
+        sums.answer(device.name, body)
+        self.told("shares", device, len(body))
 
     def count(self, device: bytes, body: bytes, done: Callable[[int], None]) -> None:
         """Have an update counted; a durable federation is done when it is stored.

@@ -108,12 +108,14 @@ class Device:
         self.status: hub.Status | None = None
         self.health: hub.Health | None = None
         self.sent = b""  # the object on its way, or empty
+        self._kind = 0
         # What its line can do, set by who opened it: look at our output now, count the board as
         # known, hang up.
         self.wake: Callable[[], None] = lambda: None
         self.admitted: Callable[[], None] = lambda: None
         self.hang_up: Callable[[], None] = lambda: None
         self._unwanted = b""  # the object that the board has refused since it is up
+        self._asked = b""  # the UNMASK that it has taken since then: its answer is on its way
         self._body = bytearray()
         self._digest = b""
         self._known: dict[int, Callable[[bytes], None]] = {
@@ -137,11 +139,11 @@ class Device:
 
     def offer(self, kind: int, body: bytes, base: bytes = b"") -> None:
         """Send an object, in the place of one that is on its way."""
-        if body in (self.sent, self._unwanted):
+        if body in (self.sent, self._unwanted, self._asked):
             return
         if self.sent:
             self.session.cancel()
-        self.sent = body
+        self.sent, self._kind = body, kind
         offer = Offer(kind, len(body), sha256(body).digest(), base=base)
         self.session.offer(offer, BytesSource(body))
         self.wake()
@@ -178,6 +180,7 @@ class Device:
         elif event == ev.UP:
             self.status = None
             self._unwanted = b""  # it may have been changed, or have room now
+            self._asked = b""
             self.admitted()
             self.desk.on_up(self)
         elif event == ev.DOWN:
@@ -188,6 +191,8 @@ class Device:
             for line in _lines(session.buf[session.start : session.end]):
                 self.desk.on_text(self, line)
         elif event == ev.COMMITTED:
+            if self._kind == p.UNMASK:
+                self._asked = self.sent
             self.sent = b""
             self.desk.on_committed(self)
         elif event == ev.REFUSED:

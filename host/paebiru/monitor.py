@@ -21,7 +21,7 @@ from sil.link.keys import DeviceKey
 
 Record = dict[str, Any]
 
-PHASES = ("no model", "idle", "training", "reporting")
+PHASES = ("no model", "idle", "training", "reporting", "waiting")
 CAUSES = ("power", "reset", "watchdog", "sleep", "soft", "brown-out", "unknown")
 REASONS = {
     m.E_VERSION: "another version of the link",

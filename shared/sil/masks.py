@@ -25,9 +25,9 @@ TAG_SIZE = 8  # of sealed shares
 HEAD = 20  # of MASKED
 ASK_HEAD = 16  # of UNMASK and its answer
 MAX_CLIP = (1 << 24) - 1
+TAKEN_BACK = 1 << 16  # no set of 16 boards: such a sum is never helped with
 
 _MAX_TICKET = const((1 << 29) - 1)
-_TAKEN_BACK = const(1 << 16)  # no set of 16 boards: such a sum is never helped with
 
 
 def limit(members: int) -> int:
@@ -132,7 +132,7 @@ class Masker:
             raise RangeError("masked sum %d cannot be taken back" % get32(body, 8))
         self._cover(body, group.ticket, -1)
         masks.give(body, HEAD, self.weights, changes)
-        group.told = _TAKEN_BACK
+        group.told = TAKEN_BACK
 
     def _factor(self, changes: Ints, most: int, clip: int) -> int:
         """Return by how much to scale, in 2**-14, for the cut changes to be within the clip."""

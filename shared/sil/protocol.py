@@ -31,13 +31,17 @@ TELL_HEALTH = 6
 MODEL = 1
 ORDER = 2
 UPDATE = 3
+MASKED = 4  # SPEC-secure.md has these three
+UNMASK = 5
+SHARES = 6
 
 # -- phases of a board's learning
 EMPTY = 0
 IDLE = 1
 TRAINING = 2
 REPORTING = 3
-PHASES = ("no model", "idle", "training", "reporting")
+WAITING = 4  # for word of the masked sum that has its part
+PHASES = ("no model", "idle", "training", "reporting", "waiting")
 
 # -- flags
 SAFE = 1  # of STATUS
@@ -46,6 +50,7 @@ SEEDED = 2
 WHOLE = 4
 CHANGES = 1  # of ORDER
 TRAIN = 2
+SUM = 4
 
 STATUS_SIZE = 26
 BATCH_HEAD = 8
@@ -54,6 +59,9 @@ ANSWER_SIZE = 10
 CONTEXT_SIZE = 18
 MODEL_HEAD = 16
 ORDER_HEAD = 16
+SUM_SIZE = 16  # of what ORDER says of a masked sum: group, ticket, clip
+ORDER_MOST = ORDER_HEAD + SUM_SIZE  # without changes
+MAX_UNMASK = 16 + 15 * 264  # of a group of 16
 UPDATE_HEAD = 8
 NAME_SIZE = 8  # of a model: the head of its SHA-256
 MAX_LAYERS = 8

@@ -21,6 +21,7 @@ from typing import Any
 from paebiru.errors import UsageError
 from paebiru.federated import journal
 from paebiru.federated.rounds import Done, Federation
+from paebiru.federated.sums import begin_again, named
 from paebiru.store import CheckpointRow, RoundRow, State, Store, StoreError, UpdateRow
 from paebiru.store.errors import damaged
 from paebiru.store.rows import changed
@@ -71,15 +72,19 @@ class Durable(Federation):
             StoreError: it cannot be made durable.
         """
         self.between_rounds()
+        tickets = self.sums.draw() if self.sums is not None else {}
+        settings = self.settings | named(tickets)
         with self.store.change():
             row = RoundRow(
                 number=self.store.last_number() + 1, branch=self.branch, state=State.OPEN,
                 base=self.head.id, base_name=self.name,
-                settings=json.dumps(self.settings, sort_keys=True), opened=time.time(),
+                settings=json.dumps(settings, sort_keys=True), opened=time.time(),
                 secret=self.new_secret() or None,
             )  # fmt: skip
             self.store.put_round(row)
         self.secret = row.secret or b""
+        if self.sums is not None:
+            self.sums.begin(tickets, len(self.first))
         self._begin(row.number)
 
     def take(self, device: bytes, body: bytes, done: Done = lambda code: None) -> None:
@@ -93,7 +98,7 @@ class Durable(Federation):
             return
         if len(device) != DEVICE_SIZE:
             raise FormatError(f"a device has {DEVICE_SIZE} bytes of id, not {len(device)}")
-        update = self.read(body)
+        update = self.read(device, body)
         number = self.number
         row = UpdateRow(
             round=number, device=device, size=update.size, samples=update.samples,
@@ -117,30 +122,50 @@ class Durable(Federation):
             UsageError: no round is open.
             StoreError: a step cannot be made durable; the model is the one before.
         """
-        row = self.store.unfinished(self.branch)
-        if row is None:
-            raise UsageError("no round is open: open one first")
+        row = self._row()
         if row.state == State.OPEN:
-            self.store.updates.drain()  # who was told yes is in the table now
-            row = journal.seal(self.store, row)
-            self.is_open = False
+            row = self._seal(row)
         if row.state == State.SEALED:
             row = self._aggregate(row)
         self._publish(row)
+
+    def seal(self) -> None:
+        """Take no more parts of the round's masked sums; durable before anybody is asked.
+
+        Raises:
+            UsageError: no round is open.
+            StoreError: it cannot be made durable; nobody may be asked.
+        """
+        self._seal(self._row())
+
+    def _row(self) -> RoundRow:
+        row = self.store.unfinished(self.branch)
+        if row is None:
+            raise UsageError("no round is open: open one first")
+        return row
+
+    def _seal(self, row: RoundRow) -> RoundRow:
+        if row.state == State.OPEN:
+            self.store.updates.drain()  # who was told yes is in the table now
+            row = journal.seal(self.store, row)
+            if self.sums is not None:
+                self._load(row)  # just what is durable is asked about
+        super().seal()
+        return row
 
     def _aggregate(self, row: RoundRow) -> RoundRow:
         before = self.state()
         self._load(row)
         try:
-            figures = self._figures()
-            super().close()
+            self._advance()
+            figures = journal.figures(self.updates.values(), self.sums)
             state, result = self.state(), self.name
             figures.update(_checked(self.measure(self)))
         finally:
             self.restore(before)  # what is not durable is not served
         row = changed(
             row, state=State.AGGREGATED, result=self.store.blobs.put(state), name=result,
-            figures=json.dumps(figures, sort_keys=True),
+            figures=json.dumps(figures, sort_keys=True), roster=b"".join(sorted(self.updates)),
         )  # fmt: skip
         self.store.put_round(row)
         return row
@@ -149,20 +174,14 @@ class Durable(Federation):
         state = journal.result(self.store, row)
         self.head = journal.publish(self.store, row)
         self.restore(state)
+        if self.sums is not None:
+            self.sums.end()
+            self._learn_who_counted()  # not whose sum could not be unmasked
         self.secret = b""
         try:
             self.store.history.let_go(self.branch, self.keep)
         except StoreError as error:
             self.failed(error)  # the round is over all the same; the next one tries again
-
-    def _figures(self) -> dict[str, Any]:
-        """Return what the boards themselves say of the round."""
-        samples = sum(update.samples for update in self.updates.values())
-        right = sum(update.right for update in self.updates.values())
-        return {
-            "updates": len(self.updates), "samples": samples, "right": right,
-            "bytes_up": sum(update.size for update in self.updates.values()),
-        }  # fmt: skip
 
     # -- from the journal
 
@@ -175,8 +194,12 @@ class Durable(Federation):
             raise damaged(self.store.db.path, f"round {row.number} goes on from another model")
         self.secret = row.secret or b""
         self._begin(row.number)
-        self._load(row)
-        if row.state != State.OPEN:
+        if row.state != State.AGGREGATED:
+            begin_again(self.sums, row.number, row.settings, len(self.first))
+            self._load(row)
+        if row.state == State.SEALED and self.sums is not None:
+            super().seal()  # boards are asked the same question again
+        elif row.state != State.OPEN:
             self.close()
 
     def _load(self, row: RoundRow) -> None:
@@ -184,7 +207,8 @@ class Durable(Federation):
         was_open, self.is_open = self.is_open, True
         known, self.updates = self.updates, {}
         for update in journal.updates(self.store, row):
-            self.count(update.device, known.get(update.device) or self.read(update.body or b""))
+            again = known.get(update.device) or self.read(update.device, update.body or b"")
+            self.count(update.device, again)
         self.is_open = was_open and row.state == State.OPEN
 
     def _learn_who_counted(self) -> None:

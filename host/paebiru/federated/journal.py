@@ -2,9 +2,13 @@
 
 import json
 import time
+from collections.abc import Collection
 from hashlib import sha256
+from typing import Any
 
 from paebiru.federated import snapshot
+from paebiru.federated.rounds import Update
+from paebiru.federated.sums import Sums
 from paebiru.store import CheckpointRow, RoundRow, State, Store, UpdateRow
 from paebiru.store.errors import damaged
 from paebiru.store.rows import changed
@@ -33,6 +37,16 @@ def updates(store: Store, row: RoundRow) -> list[UpdateRow]:
             where = f"the update of {update.device.hex()} in round {row.number}"
             raise damaged(store.db.path, where)
     return found
+
+
+def figures(updates: Collection[Update], sums: Sums | None) -> dict[str, Any]:
+    """Return what the boards themselves say of a round, and which of its sums came to nothing."""
+    found: dict[str, Any] = {
+        "updates": len(updates), "samples": sum(update.samples for update in updates),
+        "right": sum(update.right for update in updates),
+        "bytes_up": sum(update.size for update in updates),
+    }  # fmt: skip
+    return found | {"failed": sums.failed} if sums is not None and sums.failed else found
 
 
 def publish(store: Store, row: RoundRow) -> CheckpointRow:

@@ -16,6 +16,7 @@ import numpy as np
 from paebiru.federated import snapshot
 from paebiru.federated.master import Master
 from paebiru.federated.rules import Codes, Int64, decoded, fedavg_aggregate
+from paebiru.federated.sums import Sums
 from paebiru.rng import Rng
 from sil import nn
 from sil import protocol as p
@@ -36,6 +37,7 @@ class Update:
     """One board's part in a round."""
 
     frame: bytes
+    """A code a weight; in a masked sum the MASKED object, whose samples nobody knows."""
     samples: int
     right: int
     size: int
@@ -84,10 +86,13 @@ class Federation:
     """Makes one update of a round's, codes [boards, weights] and samples [boards] to Q14."""
     secret: bytes = field(default=b"", repr=False)
     """What the open round's noise follows from, if its mean is private."""
+    sums: Sums | None = field(default=None, repr=False)
+    """Hides single updates: rounds are masked sums, sealed and unmasked before they close."""
 
     def __post_init__(self) -> None:
         self._drawn = not self.first
         self._about: dict[bytes, bytes] = {}  # the model that a board's last update was about
+        self._prior: dict[bytes, tuple[int, bytes]] = {}  # both, before the open round
         self.first = self.first or bytes(nn.initial_codes(self.task.sizes, self.seed))
         self.master = Master(self.first, self.task.share, self.rate)
         self._payload = Payload(self.task.sizes, self.first)
@@ -101,12 +106,15 @@ class Federation:
 
     def open(self) -> None:
         """Begin the next round."""
+        if self.sums is not None:
+            self.sums.begin(self.sums.draw(), len(self.first))
         self._begin(self.number + 1)
 
     def _begin(self, number: int) -> None:
         self.number = number
         self.is_open = True
         self.updates = {}
+        self._prior = {}
 
     def needs(self, device: bytes, status: hub.Status) -> int:
         """Return the kind of object that a board needs now: MODEL, ORDER, or 0 for none."""
@@ -116,10 +124,15 @@ class Federation:
         if status.model not in (self.name, self.before):
             return p.MODEL
         behind = status.model != self.name
-        if not self.is_open or not status.samples or self.counted.get(device) == self.number:
+        if not self._trains(device, status.samples):
             return p.ORDER if behind else 0
         has_begun = status.round == self.number and status.phase in (p.TRAINING, p.REPORTING)
         return 0 if has_begun and not behind else p.ORDER
+
+    def _trains(self, device: bytes, samples: int) -> bool:
+        """Tell whether a board with so many samples is to have an update in the open round."""
+        is_able = samples > 0 and (self.sums is None or device in self.sums)
+        return self.is_open and is_able and self.counted.get(device) != self.number
 
     def model(self) -> bytes:
         """Return the MODEL object: the first model, and this one if it is another."""
@@ -132,8 +145,12 @@ class Federation:
     def order(self, device: bytes, model: bytes, samples: int) -> bytes:
         """Return the ORDER object for a board that has the model of that name."""
         changes = self.changes if model == self.before and model != self.name else b""
-        trains = self.is_open and samples and self.counted.get(device) != self.number
-        flags = (p.CHANGES if changes else 0) | (p.TRAIN if trains else 0)
+        flags = p.CHANGES if changes else 0
+        if self._trains(device, samples):
+            flags |= p.TRAIN
+            if self.sums is not None:
+                flags |= p.SUM
+                changes = self.sums.part(device) + changes
         head = bytearray(p.ORDER_HEAD)
         seed = Rng(self.seed, "train", self.number, device.hex()).below(1 << 29)
         hub.write_order_head(
@@ -164,19 +181,24 @@ class Federation:
             FormatError: it is damaged, or of another round or model.
         """
         if not self.counts_already(device, body):
-            self.count(device, self.read(body))
+            self.count(device, self.read(device, body))
         done(0)
 
     def counts_already(self, device: bytes, body: bytes) -> bool:
         """Tell whether an update of this board was counted in the round that `body` names."""
+        if self.sums is not None:
+            return device in self.updates
         return len(body) >= p.UPDATE_HEAD and get32(body, 0) == self.counted.get(device, -1)
 
-    def read(self, body: bytes) -> Update:
-        """Return what an UPDATE object of the open round says.
+    def read(self, device: bytes, body: bytes) -> Update:
+        """Return what a board's UPDATE or MASKED object of the open round says.
 
         Raises:
             FormatError: it is damaged, or of another round or model.
         """
+        if self.sums is not None and self.is_open:
+            self.sums.check(device, body)
+            return Update(body, 0, 0, len(body))
         if len(body) < p.UPDATE_HEAD or get32(body, 0) != self.number or not self.is_open:
             raise FormatError(f"not an update of round {self.number}")
         frame = bytearray(len(self.first))
@@ -185,6 +207,7 @@ class Federation:
 
     def count(self, device: bytes, update: Update) -> None:
         """Count an update in the open round."""
+        self._prior.setdefault(device, (self.counted.get(device, 0), self._about.get(device, b"")))
         self.updates[device] = update
         self.counted[device] = self.number
         self._about[device] = self.name
@@ -194,9 +217,32 @@ class Federation:
 
         A pure function of the state and the updates: their order changes nothing.
         """
+        self.seal()
+        self._advance()
+        if self.sums is not None:
+            self.sums.end()
+
+    def seal(self) -> None:
+        """Take no more updates; of masked sums follows what boards are asked."""
         self.is_open = False
+        if self.sums is not None:
+            self.sums.seal({device: update.frame for device, update in self.updates.items()})
+
+    def _add_sums(self, sums: Sums) -> None:
+        """Add what could be unmasked; who is in no sum is not counted, and hears so."""
+        total, counted = sums.outcome()
+        if total is not None:
+            self.master.add(sums.average(total, len(counted)))
+        for device in self.updates.keys() - counted:
+            del self.updates[device]
+            self.counted[device], self._about[device] = self._prior[device]
+
+    def _advance(self) -> None:
+        """Make the next model."""
         taken = [self.updates[device] for device in sorted(self.updates)]
-        if taken:
+        if self.sums is not None:
+            self._add_sums(self.sums)
+        elif taken:
             frames = np.frombuffer(b"".join(u.frame for u in taken), dtype=np.uint8)
             samples = np.array([u.samples for u in taken], dtype=np.int64)
             self.master.add(self.combine(frames.reshape(len(taken), -1), samples))

@@ -99,6 +99,7 @@ class SecureRound:
         self.masked: dict[int, bytes] = {}
         self.answers: dict[int, bytes] = {}
         self.is_sealed = False
+        self._joined: tuple[int, dict[int, dict[int, bytes]]] = (0, {})
         self.false: set[int] = set()
         """Boards whose answers did not fit those of the others, known after `total`."""
 
@@ -107,23 +108,39 @@ class SecureRound:
         """The boards whose words are in the sum, ascending."""
         return sorted(self.masked)
 
+    @property
+    def size(self) -> int:
+        """The bytes of a MASKED."""
+        n = self.members
+        return HEAD + 2 * self.weights + CHECK_SIZE * n + (n - 1) * sealed_size(n)
+
     # -- what boards send
+
+    def check(self, body: bytes) -> int:
+        """Return which board a MASKED is of.
+
+        Raises:
+            FormatError: it is damaged, or of another group, sum or model.
+        """
+        n = self.members
+        if len(body) != self.size or body[:NAME_SIZE] != self.name:
+            raise FormatError("not a masked update of this group and model")
+        index = body[12]
+        if get32(body, 8) != self.ticket or get32(body, 16) != self.weights:
+            raise FormatError(f"not a part of masked sum {self.ticket}")
+        if not 1 <= index <= n or (body[13], body[14]) != (n, self.threshold):
+            raise FormatError("a masked update of a board that the group does not have")
+        return index
 
     def take(self, body: bytes) -> int:
         """Count a MASKED; return its board. A second one of the same board changes nothing.
 
         Raises:
-            FormatError: it is damaged, or of another group, sum or model, or too late.
+            FormatError: as `check` says, or it is too late.
         """
-        n = self.members
-        size = HEAD + 2 * self.weights + CHECK_SIZE * n + (n - 1) * sealed_size(n)
-        if len(body) != size or body[:NAME_SIZE] != self.name:
-            raise FormatError("not a masked update of this group and model")
-        index = body[12]
-        if get32(body, 8) != self.ticket or get32(body, 16) != self.weights or self.is_sealed:
-            raise FormatError(f"not a part of masked sum {self.ticket}, or too late for it")
-        if not 1 <= index <= n or (body[13], body[14]) != (n, self.threshold):
-            raise FormatError("a masked update of a board that the group does not have")
+        index = self.check(body)
+        if self.is_sealed:
+            raise FormatError(f"too late for masked sum {self.ticket}")
         self.masked.setdefault(index, body)
         return index
 
@@ -173,6 +190,13 @@ class SecureRound:
 
     # -- what the hub makes of it
 
+    def is_solved(self) -> bool:
+        """Tell whether the answers suffice, those that are false left out."""
+        try:
+            return bool(self._seeds())
+        except ThresholdError:
+            return False
+
     def total(self) -> Int64:
         """Return the exact sum [weights] over the boards present, Q14.
 
@@ -195,12 +219,15 @@ class SecureRound:
                 f"{len(self.answers)} of {self.members} boards helped to unmask the sum,"
                 f" {self.threshold} are needed: it stays masked"
             )
+        if self._joined[0] == len(self.answers):
+            return self._joined[1]
         sets = combinations(sorted(self.answers), self.threshold)
         for chosen in islice(sets, _TRIES):
             joined = at_zero({i: self.answers[i] for i in chosen})
             seeds = self._split(joined)
             if self._fit(seeds):
                 self.false = self._liars(chosen)
+                self._joined = (len(self.answers), seeds)
                 return seeds
         raise ThresholdError(
             f"the answers of {len(self.answers)} boards do not fit what was sent: fewer than"
