@@ -19,20 +19,19 @@ Entry = tuple[bytes, str, str, int, int]
 def history(rows: list[CheckpointRow], refs: list[RefRow], branch: int | None) -> None:
     """Print the tree of all checkpoints, or a branch's line in it."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("checkpoint", "round", "branch", "model", "accuracy", "time", "what"):
-        right = heading in ("round", "branch", "accuracy")
+    for heading in ("checkpoint", "branch", "what", "accuracy", "model", "time"):
+        right = heading in ("branch", "accuracy")
         wraps = heading == "what"
         table.add_column(heading, justify="right" if right else "left", no_wrap=not wraps)
     for line in _lines(rows, refs, branch):
         row = line.row
         table.add_row(
             Text(f"{line.indent}{row.id}"),
-            str(row.round) if row.kind == "round" else "",
             str(row.branch),
-            Text(row.name.hex(), style="dim" if row.blob is None else ""),
+            ", ".join(line.words),
             "" if row.accuracy is None else f"{row.accuracy:.2%}",
+            Text(row.name.hex(), style="dim" if row.blob is None else ""),
             datetime.fromtimestamp(row.time).isoformat(" ", "minutes"),
-            ", ".join([*line.words, *(["not kept"] if row.blob is None else [])]),
         )
     out.print(table)
 

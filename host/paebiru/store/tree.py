@@ -26,13 +26,14 @@ class Line:
         row = self.row
         made = {
             "first": "first",
-            "round": "",
+            "round": f"round {row.round}",
             "fork": f"fork of {row.parent}",
             "merge": f"merge of {row.parent} and {row.second}",
         }[row.kind]
         called = [name if at == row.branch else f"{name} of {at}" for at, name in self.names]
-        after = "after a rollback" if self.is_rollback else ""
-        return [word for word in (made, after, *called) if word]
+        after = ["after a rollback"] if self.is_rollback else []
+        gone = ["not kept"] if row.blob is None else []
+        return [made, *after, *called, *gone]
 
 
 def lines(rows: Iterable[CheckpointRow], refs: Iterable[RefRow]) -> list[Line]:
