@@ -21,7 +21,6 @@ from paebiru.vboard.world import World
 
 _ROOM = 16 * 1024  # bytes that wait in either direction
 _PIECE = 16 * 1024
-_SETTLE = 0.2  # s between two interrupts: a second one before the first is seen ends the VM
 _LOOK = 0.02  # s between looks at a line that nobody has open
 _BIRTH = 30.0  # s for the board to come up
 _STILLBORN = 3  # lives in a row that ended before the board was up
@@ -55,7 +54,6 @@ class Bridge:
         self._stillborn = 0
         self._incoming = bytearray()  # from the line, for the VM
         self._outgoing = bytearray()  # from the VM, for the line
-        self._settled_at = 0.0
         self._output = Output(b"", False)
         self._born_at = 0.0
         self._words = b""  # what the VM prints before the board is up: why it cannot
@@ -140,10 +138,7 @@ class Bridge:
             if len(self._outgoing) < _ROOM:
                 waits[vm.stdout] = selectors.EVENT_READ
             if self._incoming and self._takes_input():
-                if now < self._settled_at:
-                    limit = min(limit, self._settled_at - now)
-                else:
-                    waits[vm.stdin] = selectors.EVENT_WRITE
+                waits[vm.stdin] = selectors.EVENT_WRITE
             if self.chip.life.deadline is not None:
                 limit = min(limit, self.chip.life.deadline - now)
         return self._select(waits, max(limit, 0.0))
@@ -189,12 +184,9 @@ class Bridge:
     def _pass_on(self, vm: Vm) -> None:
         """Give the VM what has arrived; 03 interrupts a program that listens for it."""
         while self._incoming and self._takes_input():
-            if time.monotonic() < self._settled_at and vm.listens():
-                return
             at = self._incoming.find(_ETX)
             if at == 0 and vm.interrupt():
                 del self._incoming[:1]
-                self._settled_at = time.monotonic() + _SETTLE
                 continue
             end = at if at > 0 and vm.listens() else len(self._incoming)
             try:
@@ -204,7 +196,6 @@ class Bridge:
             except BlockingIOError:
                 if at > 0 and vm.interrupt():  # it overtakes what nobody reads
                     del self._incoming[at]
-                    self._settled_at = time.monotonic() + _SETTLE
                 elif len(self._incoming) >= _ROOM and vm.listens():
                     self._incoming.clear()  # Ctrl-C may be behind it; a UART overruns too
                 else:

@@ -55,7 +55,9 @@ class Chip:
         for line in lines:
             first, *words = line.decode().split(" ")
             if first.endswith("?"):
-                answers.append(bytes([int(first[:-1])]) + self._answer(words))
+                errno, data = self._answer(words)
+                head = bytes([int(first[:-1]), errno])
+                answers.append(head + len(data).to_bytes(2, "big") + data)
             else:
                 self._told(first, words)
         return answers
@@ -83,13 +85,13 @@ class Chip:
             life.end = DEEPSLEEP_RESET
             life.sleep = int(words[0]) / 1000 or None
 
-    def _answer(self, words: list[str]) -> bytes:
+    def _answer(self, words: list[str]) -> tuple[int, bytes]:
         try:
-            return b"\0" + self._asked(words[0], words[1:])
+            return 0, self._asked(words[0], words[1:])
         except OSError as error:
-            return bytes([error.errno or error.args[0]])
+            return error.errno or error.args[0], b""
         except (ValueError, IndexError, OverflowError):
-            return bytes([_EINVAL])
+            return _EINVAL, b""
 
     def _asked(self, what: str, words: list[str]) -> bytes:
         if what == "end":

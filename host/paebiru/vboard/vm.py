@@ -9,6 +9,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from paebiru.vboard.launch import INTERRUPT
+
 _HERE = Path(__file__).parent
 _SIGINT_BIT = 1 << (signal.SIGINT - 1)
 
@@ -73,7 +75,7 @@ class Vm:
         """Interrupt the program if it listens to Ctrl-C; return whether it does.
 
         The VM stands still meanwhile: had it stopped listening between the look and the signal,
-        it would die of the signal.
+        a program that takes 03 for a byte would be interrupted.
         """
         if not self.listens():
             return False
@@ -84,7 +86,7 @@ class Vm:
                 return False
             listens = self.listens()
             if listens:
-                os.kill(self.pid, signal.SIGINT)
+                os.kill(self.pid, INTERRUPT)
             os.kill(self.pid, signal.SIGCONT)
         except (ProcessLookupError, ChildProcessError):
             return False  # killed meanwhile

@@ -15,14 +15,22 @@ import micropython
 import vfs
 
 _BLOCK = 4096
+_DONE = 0  # how a program ended: well, or it is not there
+_SOFT = 1  # it asked for a soft reset
+_FAILED = 2
 
 
 class Flash:
-    """A file as a block device, in the extended form that littlefs needs."""
+    """A file as a block device, in the extended form that littlefs needs.
+
+    There is no jump in what littlefs calls: at one, Ctrl-C would interrupt littlefs itself, which
+    on a board, whose flash is not written in Python, it cannot.
+    """
 
     def __init__(self, file: "io.BufferedRandom") -> None:
         self._file = file
-        self._count = file.seek(0, 2) // _BLOCK
+        count = file.seek(0, 2) // _BLOCK
+        self._ops = (None, int, int, self._sync, lambda: count, lambda: _BLOCK, int)
 
     def readblocks(self, block: int, buf: bytearray, offset: int = 0) -> None:
         """Fill `buf` from an offset in a block on."""
@@ -35,10 +43,12 @@ class Flash:
         self._file.write(buf)
 
     def ioctl(self, op: int, arg: int) -> int:
-        """Answer what littlefs asks: 3 sync, 4 how many blocks, 5 how large, 6 erase one."""
-        if op == 3:
-            self._file.flush()  # fsync, on this interpreter
-        return self._count if op == 4 else _BLOCK if op == 5 else 0
+        """Answer what littlefs asks: 1 start, 2 end, 3 sync, 4 blocks, 5 of what size, 6 erase."""
+        return self._ops[op]()
+
+    def _sync(self) -> int:
+        self._file.flush()  # fsync, on this interpreter
+        return 0
 
     def is_blank(self) -> bool:
         """Return whether nothing was ever put where a file system starts."""
@@ -78,7 +88,10 @@ def start(program: "dict[str, object]") -> None:
     gc.collect()
     sys.atexit(lambda: let_go(program))  # type: ignore[attr-defined]
     line.tell("ready %d" % gc.mem_alloc())
-    if run("boot.py", program) or (not is_raw and run("main.py", program)):
+    ended = run("boot.py", program)
+    if ended == _DONE and not is_raw:  # as a board: no main.py behind a boot.py that failed
+        ended = run("main.py", program)
+    if ended == _SOFT:
         let_go(program)
         line.tell("soft")
         wait_for_the_end()
@@ -98,34 +111,45 @@ def mount(flash: Flash) -> None:
     os.chdir("/")
 
 
-def run(name: str, program: "dict[str, object]") -> bool:
-    """Run a file of the root as a board does; return whether it asked for a soft reset."""
+def run(name: str, program: "dict[str, object]") -> int:
+    """Run a file of the root as a board does; return how it ended."""
     try:
         os.stat(name)
     except OSError:
-        return False
+        return _DONE
     try:
-        micropython.kbd_intr(3)
-        line.tell("listen")
-        execfile(name, program)  # type: ignore[name-defined]  # noqa: F821
-    except SystemExit:
-        return True
-    except BaseException as error:
-        finish()
-        complain(error)
-    finally:
-        finish()
-    return False
-
-
-def finish() -> None:
-    """Have Ctrl-C no more taken for an interrupt, then stop listening for it."""
-    while True:
         try:
-            line.ask("end")
-            break
-        except KeyboardInterrupt:  # it was on its way when the program ended
-            pass
+            micropython.kbd_intr(3)
+            line.tell("listen")
+            execfile(name, program)  # type: ignore[name-defined]  # noqa: F821
+        finally:
+            finish([finish])
+    except SystemExit:
+        return _SOFT
+    except BaseException as error:
+        complain(error)
+        return _FAILED
+    return _DONE
+
+
+def finish(then: "list[object]") -> None:
+    """Have Ctrl-C no more taken for an interrupt, then stop listening for it.
+
+    then: a list of this function, what to call next: this again when it was interrupted.
+
+    An interrupt comes at a jump of the program.  There is none from the end of what ran to the
+    `try`, nor from what fails to the call behind `finally`: however many interrupts come, it gets
+    to its end, and behind it there are none.  One that came here is raised there.
+    """
+    try:
+        line.ask("end")
+        then[0] = stop_listening
+    finally:
+        then[0](then)  # type: ignore[operator]
+
+
+def stop_listening(then: "list[object]") -> None:
+    """Take Ctrl-C for a byte as any other."""
     micropython.kbd_intr(-1)
 
 
