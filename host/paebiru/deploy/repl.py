@@ -23,7 +23,6 @@ PATIENCE = 25.0
 _ATTEMPT = 2.0  # s for one try
 _QUIET = 0.2  # s
 _KNOCK = 0.1  # s between two Ctrl-C
-_SETTLED = 1.5  # s
 _MOST = 1 << 16  # bytes taken at once from a board that does not stop talking
 _PIECE = 4096  # bytes of a file in one go; a board has room for that after its reset
 _ANSWER = 10.0  # s between two bytes of an answer
@@ -165,9 +164,6 @@ class Repl:
         with suppress(OSError):  # its USB goes away with it
             while time.monotonic() < deadline and not self._line.serial.in_waiting:
                 time.sleep(0.02)
-        # Whoever comes next begins with Ctrl-C: in the first moments of a start it can leave a
-        # (virtual) board that hears no more.
-        time.sleep(_SETTLED)
 
     def _enter(self) -> None:
         """Interrupt whatever runs until the REPL answers, and leave nothing of it behind."""
