@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 import wine_lab
 from paebiru.federated import evaluate
 from paebiru.federated.rounds import Federation
+from paebiru.fusion.config import Config
 from paebiru.hub.api import Api, served
+from paebiru.hub.places import opened
 from paebiru.hub.policy import Policy
 from paebiru.hub.service import Hub
 from paebiru.hub.tell import Telling
@@ -80,9 +82,12 @@ class Caller:
 class ApiLab(Caller):
     """The hub, its boards and its loop; `do` calls something there."""
 
-    def __init__(self, folder: Path, boards: int, api: Api, policy: Policy) -> None:
+    def __init__(
+        self, folder: Path, boards: int, api: Api, policy: Policy, places: Config | None
+    ) -> None:
         super().__init__(0)
         self._folder, self._count, self._api, self._policy = folder, boards, api, policy
+        self._places = places
         self.is_frozen = False  # no time passes for the boards
         self._ready = threading.Event()
         self._end = asyncio.Event()
@@ -159,6 +164,13 @@ class ApiLab(Caller):
         for number, device in enumerate(BOARDS[: self._count]):
             files = {"wine.jsil": wine_lab.recording(number)}
             self.lab.add(device, wine_lab.config(), files, given[device])
+        folder = self._folder / "places"
+        fused = opened(self._places, folder, self.tell, False) if self._places else nullcontext()
+        with fused as self.hub.places:
+            await self._serve()
+        keys.close()
+
+    async def _serve(self) -> None:
         async with served(self.hub, self._api) as self.port:
             tasks = [
                 asyncio.create_task(made)
@@ -170,7 +182,6 @@ class ApiLab(Caller):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        keys.close()
 
     async def _time_passes(self) -> None:
         while True:
@@ -186,9 +197,13 @@ def running(
     boards: int = 2,
     api: Api = Api("127.0.0.1", 0),  # noqa: B008 - frozen
     policy: Policy = Policy(rounds=100_000, boards=2),  # noqa: B008 - frozen
+    places: Config | None = None,
 ) -> Iterator[ApiLab]:
-    """Run a hub with boards of the wine's federation; the third board is enrolled only."""
-    lab = ApiLab(folder, boards, api, policy)
+    """Run a hub with boards of the wine's federation; the third board is enrolled only.
+
+    Its places hear what boards say, and fuse when they are asked.
+    """
+    lab = ApiLab(folder, boards, api, policy, places)
     lab.start()
     try:
         yield lab

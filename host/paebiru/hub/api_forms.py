@@ -13,7 +13,7 @@ from sil.link.fields import put32
 DEVICE = "^[0-9a-f]{16}$"
 ROUND = "^[0-9]{1,9}$"
 MODEL = "^[0-9a-f]{16}$"
-_LAST = (1 << 53) - 1  # the largest number that every reader of JSON holds exactly
+LAST = (1 << 53) - 1  # the largest number that every reader of JSON holds exactly
 _U29 = (1 << 29) - 1  # of the link's u32
 
 
@@ -40,27 +40,27 @@ class Page(Form):
     """Which part of a list."""
 
     limit: Annotated[int, BeforeValidator(_digits)] = Field(100, ge=1, le=1000)
-    offset: Annotated[int, BeforeValidator(_digits)] = Field(0, ge=0, le=_LAST)
+    offset: Annotated[int, BeforeValidator(_digits)] = Field(0, ge=0, le=LAST)
 
 
 class Since(Form):
     """Where a stream of events goes on."""
 
-    since: Annotated[int, BeforeValidator(_digits)] | None = Field(
-        None, ge=0, le=_LAST,
+    since: Annotated[int, Field(ge=0, le=LAST), BeforeValidator(_digits)] | None = Field(
+        None,
         description="the `id` of the last event seen: those after it that are kept come first",
-    )  # fmt: skip
+    )
 
 
 # -- bodies
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
     """To JSON, 5.0 is an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-_Int = Annotated[int, BeforeValidator(_whole)]
+_Int = Annotated[int, BeforeValidator(whole)]
 
 
 class Nothing(Form):
@@ -119,7 +119,9 @@ class Restart(Form):
     """Start over, if the board is still at the start of that number."""
 
     what: Literal["restart"]
-    boots: _Int | None = Field(None, ge=0, le=_U29, description="by default as last reported")
+    boots: Annotated[int, Field(ge=0, le=_U29), BeforeValidator(whole)] | None = Field(
+        None, description="by default as last reported"
+    )
 
     def rest(self) -> bytes:
         """Return what follows the first byte of CONTROL."""

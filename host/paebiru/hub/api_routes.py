@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from paebiru.hub import api_forms as forms
+from paebiru.hub import api_places as of_places
 from paebiru.hub import api_views as views
 from paebiru.hub.api_handlers import Answer, Handlers
 from paebiru.hub.metrics import CONTENT_TYPE
@@ -18,6 +19,7 @@ PARAMETERS = {
     "device": (forms.DEVICE, "a board's id, 16 hex digits"),
     "name": (forms.MODEL, "a model's name, 16 hex digits"),
     "number": (forms.ROUND, "a round's number"),
+    "place": (of_places.PLACE, "a place's name: a-z, then up to 31 of a-z, 0-9, _ and -"),
 }
 
 
@@ -79,6 +81,12 @@ ROUTES = (
     Route(
         "GET", "/v1/model/{name}", Handlers.model_of, "application/octet-stream",
         others=(304, 404),
+    ),
+    Route("GET", "/v1/places", of_places.places, of_places.PlacesView),
+    Route("GET", "/v1/places/{place}", of_places.place, of_places.PlaceView, others=(404,)),
+    Route(
+        "POST", "/v1/places/{place}/label", of_places.label_place, of_places.LabelView,
+        body=of_places.PlaceLabel, status=202, others=(404, 409, 503),
     ),
     Route("GET", "/v1/ledger", Handlers.ledger, views.Ledger),
     Route(

@@ -17,7 +17,7 @@ from paebiru.federated.rounds import Federation
 from paebiru.fusion import config as places
 from paebiru.hub.api import Api, served
 from paebiru.hub.lines import Lines
-from paebiru.hub.places import Places
+from paebiru.hub.places import opened
 from paebiru.hub.policy import Policy
 from paebiru.hub.private import Private
 from paebiru.hub.service import Hub, Measure
@@ -191,6 +191,9 @@ async def serve(options: Options, tell: Telling) -> Federation:
         stack.callback(setattr, store.updates, "run", inline)  # what is left is written at the end
         keys = stack.enter_context(closing(KeyStore(folder / "keys.sqlite")))
         hub = Hub(keys, made, options.policy.check(), tell, measure)
+        if options.places is not None:
+            taught = opened(places.load(options.places), folder / "places", tell, options.resume)
+            hub.places = stack.enter_context(taught)
         lines = Lines(hub)
         await stack.enter_async_context(served(hub, options.api))
         try:
@@ -215,8 +218,7 @@ async def serve(options: Options, tell: Telling) -> Federation:
             asyncio.create_task(hub.watch()),
             asyncio.create_task(lines.watch(list(options.serial), options.finds)),
         ]
-        if options.places is not None:
-            hub.places = Places(places.load(options.places), tell)
+        if hub.places is not None:
             helpers.append(asyncio.create_task(hub.places.run(hub.devices)))
         _stop_on_signals(rounds)
         try:
