@@ -20,7 +20,7 @@ AIR := build/data/air.csv.gz
 STUBS := build/stubs/.stamp
 FLOWER := build/venv-flower/.stamp
 
-.PHONY: help setup demo test test-mcu bench-mcu test-py lint format bench bench-link bench-memory bench-privacy bench-hub bench-robust vectors fuzz nightly clean distclean
+.PHONY: help setup demo test test-mcu bench-mcu test-py lint format bench bench-fleet bench-link bench-memory bench-privacy bench-hub bench-robust vectors fuzz nightly clean distclean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -56,11 +56,16 @@ format: $(DEV) ## put the sources into ruff's form
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
 
+# Minutes to an hour each: by themselves only.
+LONG := $(addprefix tests/bench/bench_,robust.py vmfleet.py)
 bench: setup $(AIR) $(FLOWER) ## the tables of the README, and tests/bench/results/*.json
-	@set -e; for script in $(filter-out tests/bench/bench_robust.py,$(sort $(wildcard tests/bench/bench_*.py))); do $(PY) $$script; done
+	@set -e; for script in $(filter-out $(LONG),$(sort $(wildcard tests/bench/bench_*.py))); do $(PY) $$script; done
 	$(VENV)/bin/paebiru simulate --dataset digits --out build/demo
 	cp build/demo/accuracy.png tests/bench/results/digits.png
 	$(PY) tests/bench/readme_tables.py
+
+bench-fleet: setup ## thirty boards as real processes of the firmware, killed as they learn with one hub
+	$(PY) tests/bench/bench_vmfleet.py $(ARGS)
 
 bench-link: setup ## the link's goodput alone
 	$(PY) tests/bench/bench_link.py

@@ -92,6 +92,24 @@ def fleet() -> str:
     return table(("boards", "processes", "one round"), body)
 
 
+def vmfleet() -> str:
+    """Return thirty boards as real processes that are killed, by kind of line."""
+    whole = rows("vmfleet")[0]
+    body = [
+        (
+            r["link"], r["boards"], r["kills"], f"{r['up_a_round']:,.0f}",
+            f"{r['down_a_round']:,.0f}", whole["accuracy"], f"{whole['to_simulator']:+.2f}",
+            whole["lost"],
+        )
+        for r in rows("vmfleet", "links")
+    ]  # fmt: skip
+    heads = (
+        "boards by", "boards", "kills", "B up", "B down", "accuracy %", "to undisturbed, pt",
+        "updates lost",
+    )  # fmt: skip
+    return table(heads, body)
+
+
 def mcu() -> str:
     """Return instructions on emulated 32-bit microcontrollers."""
     body = [
@@ -150,8 +168,8 @@ def privacy() -> str:
 
 TABLES = {
     "brief-learning": brief_learning, "learning": learning, "brief-streams": brief_streams,
-    "streams": streams, "rules": rules, "fleet": fleet, "mcu": mcu, "nodes": nodes, "hub": hub,
-    "privacy": privacy,
+    "streams": streams, "rules": rules, "fleet": fleet, "vmfleet": vmfleet, "mcu": mcu,
+    "nodes": nodes, "hub": hub, "privacy": privacy,
 }  # fmt: skip
 _MARKED = re.compile(r"(<!-- ([a-z-]+) -->\n).*?(\n<!-- /\2 -->)", re.DOTALL)
 

@@ -7,7 +7,7 @@ should have come of it.
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -157,9 +157,13 @@ def by_pty(
 
 
 def run(
-    folder: Path, world: plan.World, *, ptys: int, rounds: int, share: float, seed: int = 1
-) -> Outcome:
-    """Hold rounds with boards of which a share is killed in each; the last `ptys` are by pty."""
+    folder: Path, world: plan.World, *, ptys: int, rounds: int, share: float, seed: int = 1,
+    told: Callable[[dict[str, Any]], None] = lambda said: None,
+) -> Outcome:  # fmt: skip
+    """Hold rounds with boards of which a share is killed in each; the last `ptys` are by pty.
+
+    `told` hears of each round that is closed.
+    """
     count, port, random = len(world.parts), free_port(), Random(seed)
     home = folder / "hub"
     outcome = Outcome()
@@ -184,6 +188,7 @@ def run(
             board.start()
         for _ in range(rounds):
             outcome.rounds.append(_round(running, outcome.members, random, share))
+            told(outcome.rounds[-1])
         outcome.model = running.event("finished")["model"]
         running.event("stopped")
         assert running.process.wait(20) == 0
