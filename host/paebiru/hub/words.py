@@ -12,7 +12,7 @@ def of(word: str, about: object) -> dict[str, Any] | None:
     if isinstance(about, said.Status):
         return {
             "phase": p.PHASES[about.phase], "round": about.round, "samples": about.samples,
-            "generation": about.generation, "model": about.model.hex(),
+            "generation": about.generation, "model": about.model.hex(), "branch": about.branch,
         }  # fmt: skip
     if isinstance(about, Batch):
         return {"states": len(about.states), "last": about.states[-1].hex(), "lost": about.lost}
