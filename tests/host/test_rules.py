@@ -208,29 +208,33 @@ def test_the_reach_is_the_most_that_a_board_sends():
 # -- the loops that numba compiles, and their twins in NumPy
 
 
+@pytest.mark.parametrize("threads", [0, 1, 2, 3], ids=["NumPy", "1", "2", "3"])
 @pytest.mark.parametrize(("n", "d"), [(1, 1), (7, 1500), (255, 9), (256, 9), (700, 3), (3, 9000)])
-def test_the_loops_in_numpy_and_compiled_are_equal(n, d):
+def test_the_loops_in_numpy_and_compiled_are_equal_on_any_threads(n, d, threads, monkeypatch):
+    if threads:
+        monkeypatch.setattr(columns, "threads", threads)
+        monkeypatch.setattr(columns, "_LARGE", 1)
+    else:
+        monkeypatch.setenv("PAEBIRU_BACKEND", "plain")
     rng = np.random.default_rng(n)
     codes = rng.integers(0, 256, (n, d), dtype=np.uint8)
     few = rng.integers(0, 3, (n, d), dtype=np.uint8) * 127
     for ranks, k in product((codes, few), {0, n // 3, n - 1}):
-        expected = np.sort(ranks, axis=0)[k]
-        for loop in (columns.NUMPY["kth"], columns.compiled("kth")):
-            found = np.zeros(d, dtype=np.uint8)
-            loop(ranks, k, found)
-            assert np.array_equal(found, expected)
+        assert np.array_equal(columns.kth(ranks, k), np.sort(ranks, axis=0)[k])
     table = rng.integers(-(1 << 25), 1 << 25, 256)
-    for weights in (np.ones(n, dtype=np.int64), rng.integers(0, 1 << 16, n)):
-        expected = weights @ table[codes]
-        for loop in (columns.NUMPY["sum"], columns.compiled("sum")):
-            found = np.zeros(d, dtype=np.int64)
-            loop(codes, table, weights, found)
-            assert np.array_equal(found, expected)
+    for weights in (None, rng.integers(0, 1 << 16, n)):
+        expected = (np.ones(n, dtype=np.int64) if weights is None else weights) @ table[codes]
+        assert np.array_equal(columns.table_sum(codes, table, weights), expected)
     for table in (ranges.ranking()[0], ranges.bounded().astype(np.float64)):
-        for loop in (columns.NUMPY["look_up"], columns.compiled("look_up")):
-            found = np.empty((n, d), dtype=table.dtype)
-            loop(codes, table, found)
-            assert np.array_equal(found, table[codes])
+        found = np.empty((n, d), dtype=table.dtype)
+        columns.look_up(codes, table, found)
+        assert np.array_equal(found, table[codes])
+    if threads:
+        values = rng.integers(-4096, 4097, (n + n % 2, d)).astype(np.int16)
+        found = np.zeros((len(values), len(values)), dtype=np.int64)
+        columns.add_gram(values, 127, found)
+        exact = values.astype(np.int64) @ values.T.astype(np.int64)
+        assert np.array_equal(np.tril(found), np.tril(exact))
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -2,7 +2,8 @@
 
 Each exists twice and gives the same integers: in NumPy, and as a loop that numba compiles
 (the environment variable ``PAEBIRU_BACKEND=plain`` leaves numba out, as in `paebiru.accel`).
-One thread each; they release the GIL.
+A loop does a part of its work, of columns or of rows, that no other part has to do with; so
+large rounds are done by `threads` of them at once, to the same integers.
 
 A byte has 256 values, so nothing is sorted: the k-th smallest of a column is found bit by bit,
 by counting how many of it lie below a value, 32 columns an instruction.
@@ -10,7 +11,9 @@ by counting how many of it lie below a value, 32 columns an instruction.
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,10 @@ from paebiru.federated.ranges import Codes, Int64
 _BLOCK = 8192  # columns at a time: what is added up stays in the cache
 _STRIP = 1024  # the same for counting, where every row is read eight times
 _BYTE = 255  # the most that counts in a byte
+_LARGE = 1 << 18  # codes from which on a second thread is worth its start
+
+threads = os.cpu_count() or 1
+"""How many cores a large round may take."""
 
 
 def table_sum(codes: Codes, table: Int64, weights: Int64 | None = None) -> Int64:
@@ -33,19 +40,28 @@ def table_sum(codes: Codes, table: Int64, weights: Int64 | None = None) -> Int64
     out = np.zeros(codes.shape[1], dtype=np.int64)
     if weights is None:
         weights = np.ones(len(codes), dtype=np.int64)
-    _chosen("sum")(codes, table, weights, out)
+    if is_plain():
+        _sum_numpy(codes, table, weights, out)
+    else:
+        _spread("sum", _even(codes, codes.shape[1]), codes, table, weights, out)
     return out
 
 
 def look_up(codes: Codes, table: Any, out: Any) -> None:
     """Write table[codes] to `out`, of the table's type and the codes' shape."""
-    _chosen("look_up")(codes, table, out)
+    if is_plain():
+        np.take(table, codes, out=out, mode="clip")  # always within; "raise" would buffer
+    else:
+        _spread("look_up", _even(codes, codes.shape[0]), codes, table, out)
 
 
 def kth(ranks: Codes, k: int) -> Codes:
     """Return the k-th smallest of each column, 0 <= k < rows, at most 65535 rows."""
     out = np.zeros(ranks.shape[1], dtype=np.uint8)
-    _chosen("kth")(ranks, k, out)
+    if is_plain():
+        _kth_numpy(ranks, k, out)
+    else:
+        _spread("kth", _even(ranks, ranks.shape[1]), ranks, k, out)
     return out
 
 
@@ -57,7 +73,10 @@ def add_gram(values: Any, chunk: int, out: Int64) -> None:
         chunk: columns added in int32: chunk * (the largest |value|)**2 stays under 2**31.
         out: int64 [rows, rows]; what lies above the diagonal is of no meaning.
     """
-    compiled("gram")(values, chunk, out)
+    n, count = len(values), _count(values)
+    # Row i costs as much as there are rows before it.
+    edges = [int(n * (k / count) ** 0.5) // 2 * 2 for k in range(count)]
+    _spread("gram", [*edges, n], values, chunk, out)
 
 
 def is_plain() -> bool:
@@ -71,10 +90,6 @@ def is_plain() -> bool:
 def _sum_numpy(codes: Codes, table: Int64, weights: Int64, out: Int64) -> None:
     for row, weight in zip(codes, weights, strict=True):
         out += np.take(weight * table, row)
-
-
-def _look_up_numpy(codes: Codes, table: Any, out: Any) -> None:
-    np.take(table, codes, out=out, mode="clip")  # a byte is always within; "raise" would buffer
 
 
 def _kth_numpy(ranks: Codes, k: int, out: Codes) -> None:
@@ -99,44 +114,53 @@ def _below(strip: Codes, limit: Codes) -> Any:
 # -- as loops, for numba
 
 
-def _sum_loop(codes: Codes, table: Int64, weights: Int64, out: Int64) -> None:
-    rows, columns = codes.shape
-    scaled = np.empty(256, dtype=np.int64)
-    for first in range(0, columns, _BLOCK):
-        total = out[first : first + _BLOCK]
-        for k in range(rows):
-            row, weight = codes[k, first : first + _BLOCK], weights[k]
-            for c in range(256):
-                scaled[c] = weight * table[c]
+def _sum_loop(
+    first: int, last: int, codes: Codes, table: Int64, weights: Int64, out: Int64
+) -> None:
+    # Four rows at a time: what is added up is loaded and stored once for four codes.
+    rows = len(codes)
+    scaled = np.zeros((4, 256), dtype=np.int64)
+    for start in range(first, last, _BLOCK):
+        stop = min(start + _BLOCK, last)
+        total = out[start:stop]
+        for k in range(0, rows, 4):
+            for i in range(4):
+                weight = weights[k + i] if k + i < rows else 0
+                for c in range(256):
+                    scaled[i, c] = weight * table[c]
+            # Beyond the last row is the last one again, with nothing of it.
+            row_p, row_q = codes[k, start:stop], codes[min(k + 1, rows - 1), start:stop]
+            row_r = codes[min(k + 2, rows - 1), start:stop]
+            row_s = codes[min(k + 3, rows - 1), start:stop]
+            p, q, r, s = scaled[0], scaled[1], scaled[2], scaled[3]
             for j in range(len(total)):
-                total[j] += scaled[row[j]]
+                total[j] += p[row_p[j]] + q[row_q[j]] + r[row_r[j]] + s[row_s[j]]
 
 
-def _look_up_loop(codes: Codes, table: Any, out: Any) -> None:
-    rows, columns = codes.shape
-    for k in range(rows):
+def _look_up_loop(first: int, last: int, codes: Codes, table: Any, out: Any) -> None:
+    for k in range(first, last):
         row, result = codes[k], out[k]
-        for j in range(columns):
+        for j in range(len(row)):
             result[j] = table[row[j]]
 
 
-def _kth_loop(ranks: Codes, k: int, out: Codes) -> None:
-    rows, columns = ranks.shape
+def _kth_loop(first: int, last: int, ranks: Codes, k: int, out: Codes) -> None:
+    rows = len(ranks)
     trial = np.empty(_STRIP, dtype=np.uint8)
     few = np.empty(_STRIP, dtype=np.uint8)
     count = np.empty(_STRIP, dtype=np.uint16)
-    for first in range(0, columns, _STRIP):
-        wide = min(_STRIP, columns - first)
-        answer = out[first : first + wide]
+    for start in range(first, last, _STRIP):
+        wide = min(_STRIP, last - start)
+        answer = out[start : start + wide]
         for power in range(7, -1, -1):
             bit = np.uint8(1 << power)
             for j in range(wide):
                 trial[j] = answer[j] | bit
             count[:] = 0
-            for start in range(0, rows, _BYTE):
+            for row_first in range(0, rows, _BYTE):
                 few[:] = 0
-                for i in range(start, min(start + _BYTE, rows)):
-                    row = ranks[i, first : first + wide]
+                for i in range(row_first, min(row_first + _BYTE, rows)):
+                    row = ranks[i, start : start + wide]
                     for j in range(wide):
                         few[j] += np.uint8(row[j] < trial[j])
                 for j in range(wide):
@@ -146,13 +170,13 @@ def _kth_loop(ranks: Codes, k: int, out: Codes) -> None:
                     answer[j] = trial[j]
 
 
-def _gram_loop(values: Any, chunk: int, out: Int64) -> None:
+def _gram_loop(row_first: int, row_last: int, values: Any, chunk: int, out: Int64) -> None:
     # Two rows by two, so that each value is loaded once for two products; the casts keep
     # numba, which takes a sum of int32 for int64, from widening them: 8 lanes instead of 4.
-    rows, columns = values.shape
+    columns = values.shape[1]
     for first in range(0, columns, chunk):
         wide = min(chunk, columns - first)
-        for i in range(0, rows, 2):
+        for i in range(row_first, row_last, 2):
             a, b = values[i, first : first + wide], values[i + 1, first : first + wide]
             for j in range(0, i + 1, 2):
                 c, d = values[j, first : first + wide], values[j + 1, first : first + wide]
@@ -169,11 +193,6 @@ def _gram_loop(values: Any, chunk: int, out: Int64) -> None:
                 out[i + 1, j + 1] += bd
 
 
-NUMPY: dict[str, Callable[..., None]] = {
-    "sum": _sum_numpy,
-    "look_up": _look_up_numpy,
-    "kth": _kth_numpy,
-}
 LOOPS: dict[str, Callable[..., None]] = {
     "sum": _sum_loop,
     "look_up": _look_up_loop,
@@ -182,10 +201,28 @@ LOOPS: dict[str, Callable[..., None]] = {
 }
 
 
-def _chosen(name: str) -> Callable[..., None]:
-    if is_plain():
-        return NUMPY[name]
-    return compiled(name)
+def _count(codes: Any) -> int:
+    return threads if codes.size >= _LARGE else 1
+
+
+def _even(codes: Codes, total: int) -> list[int]:
+    """Return where the parts of `total` columns or rows begin and end."""
+    count = _count(codes)
+    return [total * k // count for k in range(count + 1)]
+
+
+def _spread(name: str, edges: list[int], *args: Any) -> None:
+    """Run a loop over the parts between `edges`, all at once."""
+    run = compiled(name)
+    first, *others = pairwise(edges)
+    if not others:
+        run(*first, *args)
+        return
+    with ThreadPoolExecutor(len(others)) as pool:
+        parts = [pool.submit(run, *part, *args) for part in others]
+        run(*first, *args)
+        for part in parts:
+            part.result()
 
 
 @cache
