@@ -224,9 +224,9 @@ async def serve(options: Options, tell: Telling) -> Federation:
         try:
             with suppress(asyncio.CancelledError):
                 await rounds
+                branches.finish(made)
         finally:
             for task in helpers:
-                branches.finish(made)
                 task.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
             await lines.close()
