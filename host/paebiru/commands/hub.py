@@ -114,6 +114,15 @@ def _show(said: dict[str, Any]) -> None:
         out.print(f"listening on {said['host']}:{said['port']}; {said['weights']} weights")
     elif event == "warning":
         out.print(f"warning: {said['text']}", markup=False)
+    elif event == "privacy":
+        out.print(
+            f"private: ε at most {said['epsilon']:g} (δ {said['delta']:g}), {said['spent']:g} of it"
+            f" spent; updates clipped to {said['clip']:g}, noise {said['noise']:g} on their sum"
+        )
+    elif event == "broken":
+        out.print(f"round {said['round']:>4}  came to nothing: {said['why']}", markup=False)
+    elif event == "ended":
+        out.print(f"no more rounds: {said['why']}", markup=False)
     elif event == "resuming":
         what = "going on in" if said["is_open"] else "going on after"
         of = f"branch {said['branch']}: " if said["branch"] else ""

@@ -25,7 +25,7 @@ from paebiru.federated.sums import begin_again, named
 from paebiru.store import CheckpointRow, RoundRow, State, Store, StoreError, UpdateRow
 from paebiru.store.errors import damaged
 from paebiru.store.rows import changed
-from sil.errors import FormatError
+from sil.errors import FormatError, ModelError
 from sil.link.messages import DEVICE_SIZE
 
 Measure = Callable[[Federation], dict[str, Any]]
@@ -45,6 +45,7 @@ class Durable(Federation):
         new_secret: gives what the noise of a round follows from, if its mean is private.
         failed: is told why an update could not be stored (its board hears a code, and keeps it),
             or old models not be let go.
+        broken: why the last round came to nothing, if it did; empty where it did not.
         keep: how many rounds' models are kept, besides best, final, forks and merges.
     """
 
@@ -59,6 +60,7 @@ class Durable(Federation):
         self.settings: dict[str, Any] = {}
         self.new_secret: Callable[[], bytes] = bytes
         self.failed: Callable[[StoreError], None] = lambda error: None
+        self.broken = ""
         self.keep = KEEP
         self._learn_who_counted()
 
@@ -159,8 +161,11 @@ class Durable(Federation):
         try:
             self._advance()
             figures = journal.figures(self.updates.values(), self.sums)
+            figures |= journal.checked(self.measure(self))
             state, result = self.state(), self.name
-            figures.update(_checked(self.measure(self)))
+        except ModelError as error:  # no board could run it: the model stays, the updates are over
+            figures = journal.figures(self.updates.values(), None) | {"broken": str(error)}
+            state, result = before, row.base_name
         finally:
             self.restore(before)  # what is not durable is not served
         row = changed(
@@ -178,6 +183,7 @@ class Durable(Federation):
             self.sums.end()
             self._learn_who_counted()  # not whose sum could not be unmasked
         self.secret = b""
+        self.broken = json.loads(row.figures or "{}").get("broken", "")
         try:
             self.store.history.let_go(self.branch, self.keep)
         except StoreError as error:
@@ -234,13 +240,6 @@ class Durable(Federation):
         row = self.store.unfinished(self.branch)
         if row is not None:
             raise UsageError(f"round {row.number} of branch {self.branch} is open: close it first")
-
-
-def _checked(figures: dict[str, Any]) -> dict[str, Any]:
-    accuracy = figures.get("accuracy")
-    if accuracy is not None and not 0 <= accuracy <= 1:
-        raise UsageError(f"an accuracy of {accuracy} is none: `measure` gives 0 to 1, or leaves it")
-    return figures
 
 
 Prepare = Callable[[Durable], None]

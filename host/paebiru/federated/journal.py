@@ -6,6 +6,7 @@ from collections.abc import Collection
 from hashlib import sha256
 from typing import Any
 
+from paebiru.errors import UsageError
 from paebiru.federated import snapshot
 from paebiru.federated.rounds import Update
 from paebiru.federated.sums import Sums
@@ -47,6 +48,18 @@ def figures(updates: Collection[Update], sums: Sums | None) -> dict[str, Any]:
         "bytes_up": sum(update.size for update in updates),
     }  # fmt: skip
     return found | {"failed": sums.failed} if sums is not None and sums.failed else found
+
+
+def checked(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return what `Durable.measure` gave.
+
+    Raises:
+        UsageError: it is out of its range.
+    """
+    accuracy = figures.get("accuracy")
+    if accuracy is not None and not 0 <= accuracy <= 1:
+        raise UsageError(f"an accuracy of {accuracy} is none: `measure` gives 0 to 1, or leaves it")
+    return figures
 
 
 def publish(store: Store, row: RoundRow) -> CheckpointRow:

@@ -242,10 +242,10 @@ class Federation:
         taken = [self.updates[device] for device in sorted(self.updates)]
         if self.sums is not None:
             self._add_sums(self.sums)
-        elif taken:
+        elif taken or self.secret:  # noise also where nobody answered, or its absence would tell
             frames = np.frombuffer(b"".join(u.frame for u in taken), dtype=np.uint8)
             samples = np.array([u.samples for u in taken], dtype=np.int64)
-            self.master.add(self.combine(frames.reshape(len(taken), -1), samples))
+            self.master.add(self.combine(frames.reshape(-1, len(self.first)), samples))
         frame = self.master.release()
         self.changes = bytes(self._out[: self._payload.encode(frame, self._out)])
         self._payload.expect(self.master.base)

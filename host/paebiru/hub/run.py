@@ -19,7 +19,7 @@ from paebiru.hub.api import Api, served
 from paebiru.hub.lines import Lines
 from paebiru.hub.places import opened
 from paebiru.hub.policy import Policy
-from paebiru.hub.private import Private
+from paebiru.hub.private import Private, check_resumed
 from paebiru.hub.service import Hub, Measure
 from paebiru.hub.tell import Telling
 from paebiru.keys import KeyStore
@@ -72,7 +72,7 @@ class Options:
         )  # fmt: skip
 
 
-def federation(options: Options) -> tuple[Federation, Measure]:
+def federation(options: Options, private: Private | None = None) -> tuple[Federation, Measure]:
     """Return what the boards are to learn, and how a round is measured.
 
     Raises:
@@ -92,12 +92,11 @@ def federation(options: Options) -> tuple[Federation, Measure]:
     task = Task(sizes, split.signed, plan.parts)
     made = Federation(task, plan.seed, plan.server_rate, plan.local_epochs, proximal=plan.pull)
     test_x, test_y = split.test_x.view("uint8"), split.test_y
-    private = granted(options)
 
     @lru_cache(maxsize=1)  # a round's figures go into the journal, and are told
     def figures(number: int, codes: bytes) -> dict[str, float]:
         accuracy = evaluate.accuracy(sizes, codes, test_x, test_y, split.signed)
-        spent = {"epsilon": round(private.after(number), 3)} if private else {}
+        spent = {"epsilon": private.told(number)} if private else {}
         return {"accuracy": round(accuracy, 4), **spent}
 
     def measure(federation: Federation) -> dict[str, float]:
@@ -134,7 +133,9 @@ def granted(options: Options) -> Private | None:
     return Private(options.epsilon, options.delta, options.clip, policy.boards, policy.rounds)
 
 
-def stored(store: Store, fresh: Federation, options: Options, measure: Measure) -> Durable:
+def stored(
+    store: Store, fresh: Federation, options: Options, measure: Measure, private: Private | None
+) -> Durable:
     """Return the federation of a store: begun as `fresh`, or gone on with where it was left.
 
     Raises:
@@ -143,24 +144,30 @@ def stored(store: Store, fresh: Federation, options: Options, measure: Measure) 
         StoreError: the store is damaged or cannot be written.
     """
     rule, _ = chosen(options)
-    private = granted(options)
 
     def prepare(found: Durable) -> None:
+        _check_same(found, fresh, options)
         found.measure = measure
         found.settings = {**asdict(options.policy), "rule": rule.name, "liars": options.liars}
         found.combine = lambda frames, samples: registry.aggregate(
             rule, frames, samples, options.liars
         )
         if private:
-            found.settings |= {"epsilon": private.limit, "delta": private.delta}
+            found.settings |= private.settings
             found.combine = private.combine(found)
             found.new_secret = new_key
+            private.recall(store.rounds())
+        check_resumed(store.rounds(), found.settings)
 
     if options.branch and not options.resume:
         raise UsageError(f"--branch {options.branch} is one of a history: give --resume too")
     if not options.resume:
         return begin(store, fresh, prepare)
-    found = resume(store, options.branch, prepare)
+    return resume(store, options.branch, prepare)
+
+
+def _check_same(found: Federation, fresh: Federation, options: Options) -> None:
+    """Refuse to go on with another federation than the options say."""
     if vars(found.task) != vars(fresh.task):
         sizes = "-".join(map(str, found.task.sizes))
         raise UsageError(
@@ -173,7 +180,6 @@ def stored(store: Store, fresh: Federation, options: Options, measure: Measure) 
             f" {found.proximal / PROXIMAL_ONE:.5g}: give the --epochs and --proximal that it was"
             " begun with"
         )
-    return found
 
 
 async def serve(options: Options, tell: Telling) -> Federation:
@@ -182,15 +188,18 @@ async def serve(options: Options, tell: Telling) -> Federation:
     Raises:
         UsageError: an option cannot be, or the port is taken.
     """
-    fresh, measure = federation(options)
+    private = granted(options)
+    fresh, measure = federation(options, private)
     folder = files.folder(options.folder)
     async with AsyncExitStack() as stack:
         store = stack.enter_context(closing(Store(folder)))
-        made = stored(store, fresh, options, measure)
+        made = stored(store, fresh, options, measure, private)
         store.updates.run = beside(asyncio.get_running_loop())
         stack.callback(setattr, store.updates, "run", inline)  # what is left is written at the end
         keys = stack.enter_context(closing(KeyStore(folder / "keys.sqlite")))
         hub = Hub(keys, made, options.policy.check(), tell, measure)
+        if private:
+            hub.ends.asked = private.over
         if options.places is not None:
             taught = opened(places.load(options.places), folder / "places", tell, options.resume)
             hub.places = stack.enter_context(taught)
@@ -205,6 +214,8 @@ async def serve(options: Options, tell: Telling) -> Federation:
             ) from None
         for text in chosen(options)[1]:
             tell("warning", text=text)
+        if private:
+            tell("privacy", **private.terms())
         tell("listening", host=options.host, port=port, weights=len(made.first))
         if made.number:
             tell(
@@ -224,7 +235,8 @@ async def serve(options: Options, tell: Telling) -> Federation:
         try:
             with suppress(asyncio.CancelledError):
                 await rounds
-                branches.finish(made)
+                if not hub.ends.trouble:
+                    branches.finish(made)
         finally:
             for task in helpers:
                 task.cancel()
@@ -234,6 +246,8 @@ async def serve(options: Options, tell: Telling) -> Federation:
         file = folder / "model.jsil"
         files.write(file, model)
         tell("stopped", round=made.number, model=models.sha256(model), file=str(file))
+    if hub.ends.trouble:
+        raise UsageError(hub.ends.trouble)
     return made
 
 

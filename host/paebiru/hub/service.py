@@ -13,6 +13,7 @@ from paebiru.federated.durable import Durable
 from paebiru.federated.rounds import Federation
 from paebiru.hub.following import Following
 from paebiru.hub.known import Known
+from paebiru.hub.outcome import Ends, summary
 from paebiru.hub.places import Places
 from paebiru.hub.policy import Policy
 from paebiru.hub.tell import Telling
@@ -54,6 +55,7 @@ class Hub(Coordinator):
         self.known: dict[bytes, Known] = {}
         self.following = Following(federation)
         self.is_paused = False
+        self.ends = Ends()
         self.places: Places | None = None
         self.summaries: list[dict[str, Any]] = []
         self._measure = measure
@@ -220,6 +222,9 @@ class Hub(Coordinator):
         assert self.federation is not None
         while self.federation.number < self.policy.rounds or self.federation.is_open:
             if not self.federation.is_open:
+                if why := self.ends.why(self.federation):
+                    self.tell("ended", round=self.federation.number, why=why)
+                    break
                 await self._until(
                     lambda: not self.is_paused and len(self.able()) >= self.policy.boards
                 )
@@ -251,19 +256,14 @@ class Hub(Coordinator):
         begun = time.perf_counter()
         updates = dict(federation.updates)
         self.close()
-        summary = {
-            "round": federation.number,
-            "updates": len(updates),
-            "asked": len(self._asked()),
-            "missing": sorted(name.hex() for name in self._asked() - updates.keys()),
-            "bytes_up": sum(update.size for update in updates.values()),
-            "bytes_down": len(federation.changes) * len(self.devices),
-            "model": federation.name.hex(),
-            "close_ms": round(1000 * (time.perf_counter() - begun), 1),
-            **self._measure(federation),
-        }
-        self.summaries.append(summary)
-        self.tell("round", **summary)
+        seconds = time.perf_counter() - begun
+        found = summary(federation, updates, self._asked(), len(self.devices), seconds)
+        if why := self.ends.broken(federation):
+            self.tell("broken", **found, why=why)
+            return
+        found |= self._measure(federation)
+        self.summaries.append(found)
+        self.tell("round", **found)
 
     async def _farewell(self) -> None:
         """Give the boards that are there the time to take the last model."""
