@@ -49,6 +49,16 @@ def refused(*args: str, cwd: Path, **more: str) -> str:
     return lines[0]
 
 
+def test_whole_boards_learn_the_same_and_every_byte_is_counted(tmp_path: Path) -> None:
+    _, *light, one = events(*SHORT, "--no-reference", cwd=tmp_path)
+    _, *whole, other = events(*SHORT, "--no-reference", "--whole", cwd=tmp_path)
+    assert other["model_sha256"] == one["model_sha256"]
+    for a, b in zip(light, whole, strict=True):
+        assert b["accuracy"] == a["accuracy"]
+        assert a["bytes_up"] + 100 < b["bytes_up"] < a["bytes_up"] + 1000  # frames, status, offers
+        assert a["bytes_down"] + 100 < b["bytes_down"] < a["bytes_down"] + 1000
+
+
 def test_json_lines_hold_what_scripts_rely_on(tmp_path: Path) -> None:
     start, *rounds, done = events(*SHORT, "--out", "here", cwd=tmp_path)
     assert start["event"] == "start" and start["weights"] == 64 * 8 + 8 + 80 + 10

@@ -16,6 +16,7 @@ from paebiru.errors import UsageError
 from paebiru.federated import reference
 from paebiru.sim import federation
 from paebiru.sim.plan import Plan, SplitName, World, prepare
+from paebiru.sim.whole import WholeFederation
 from sil.errors import ModelError
 
 
@@ -44,6 +45,9 @@ def simulate(
         Path | None, typer.Option(help="A model.jsil to go on from; by default a fresh one.")
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes; the result is the same.")] = 1,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Whole boards on lines in memory: every byte counts.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Where the model and the plot go.")] = Path("run"),
     no_reference: Annotated[
         bool, typer.Option("--no-reference", help="Leave float32 FedAvg's run out.")
@@ -53,6 +57,8 @@ def simulate(
     """Let a fleet of simulated boards learn from real measurements.
 
     Every board runs the integer core that a real one runs; bytes are whole payloads as sent.
+    With --whole each is the firmware itself, linked to the hub: the same model, and bytes are all
+    that its line carries.
     """
     plan = Plan(
         dataset, clients, rounds, local_epochs, cast(SplitName, split), alpha, share, seed,
@@ -60,11 +66,14 @@ def simulate(
     )  # fmt: skip
     if workers < 1:
         raise UsageError(f"--workers {workers} cannot work: give 1 or more")
+    if whole and workers > 1:
+        raise UsageError("--whole runs in one process: leave --workers out")
     accel.install()
     world = prepare(plan)
     out = files.folder(out)
     show = JsonLines() if json else Terminal(world)
-    with show, closing(federation.Federation(world, workers)) as run:
+    made = WholeFederation(world) if whole else federation.Federation(world, workers)
+    with show, closing(made) as run:
         _run(run, show, not no_reference, out)
 
 

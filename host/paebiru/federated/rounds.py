@@ -100,7 +100,7 @@ class Federation:
         self._out = bytearray(self._payload.limit)
         self.changes = b""  # from the model before to this one
         self.before = b""  # the name of the model before
-        self.name = name(self.master.base.tobytes())
+        self.name = self._first_name = name(self.master.base.tobytes())
 
     # -- what boards are sent
 
@@ -136,7 +136,7 @@ class Federation:
 
     def model(self) -> bytes:
         """Return the MODEL object: the first model, and this one if it is another."""
-        flags = (p.SEEDED if self._drawn else 0) | (p.WHOLE if self.number else 0)
+        flags = (p.SEEDED if self._drawn else 0) | (p.WHOLE if self.name != self._first_name else 0)
         body = bytes(hub.write_model_head(self.task, flags, max(self.number - 1, 0), self.seed))
         if not self._drawn:
             body += self.first

@@ -24,6 +24,19 @@ class Round:
     seconds: float
 
 
+def names(world: World) -> list[bytes]:
+    """Return the device ids of the boards; what they train by follows from them."""
+    return [b"sim%05d" % number for number in range(world.plan.clients)]
+
+
+def rounds_of(world: World) -> Rounds:
+    """Return the hub's side of a plan."""
+    plan = world.plan
+    task = Task(world.sizes, world.split.signed, plan.parts)
+    first = world.codes if world.given else b""
+    return Rounds(task, plan.seed, plan.server_rate, plan.local_epochs, first, proximal=plan.pull)
+
+
 class Federation:
     """One run of a plan.
 
@@ -33,16 +46,11 @@ class Federation:
     """
 
     def __init__(self, world: World, workers: int = 1):
-        plan = world.plan
         self.world = world
-        task = Task(world.sizes, world.split.signed, plan.parts)
-        first = world.codes if world.given else b""
-        self.rounds_of = Rounds(
-            task, plan.seed, plan.server_rate, plan.local_epochs, first, proximal=plan.pull
-        )
+        self.rounds_of = rounds_of(world)
         model = self.rounds_of.model()
-        boards = [SimBoard(world, number, model) for number in range(plan.clients)]
-        self._names = [b"sim%05d" % number for number in range(plan.clients)]
+        boards = [SimBoard(world, number, model) for number in range(world.plan.clients)]
+        self._names = names(world)
         self._samples = [board.samples for board in boards]
         self._fleet = spread(boards, workers)
 

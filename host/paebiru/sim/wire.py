@@ -15,9 +15,11 @@ class Wire:
         "_up",
         "_up_size",
         "datagrams",
+        "down",
         "hides_etx",
         "is_there",
         "room",
+        "up",
     )
 
     def __init__(self, datagrams: bool = False, hides_etx: bool = False, room: int = _ROOM) -> None:
@@ -29,6 +31,7 @@ class Wire:
         self._up: deque[bytes] = deque()
         self._up_size = 0
         self._down: deque[bytes] = deque()
+        self.up = self.down = 0  # bytes carried so far
 
     def take(self) -> bytes:
         """Return what the board sent since (of datagrams: the next one); ``b""`` if nothing."""
@@ -38,12 +41,14 @@ class Wire:
         if not self.datagrams:
             self._up.clear()
         self._up_size -= len(data)
+        self.up += len(data)
         return data
 
     def give(self, data: bytes) -> None:
         """Send bytes to the board; they are lost while its end is not open."""
         if self._is_open and self.is_there and data:
             self._down.append(data)
+            self.down += len(data)
 
     def unplug(self) -> None:
         """Cut the line: what is on it is lost, and both ends notice."""
