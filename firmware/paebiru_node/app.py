@@ -230,9 +230,10 @@ class Node:
                 self.failed("roll back: no checkpoint has the model %s" % rest.hex())
         elif what == p.FORK and len(rest) == 1:
             self.learning.fork(rest[0])
-        elif what == p.PERIOD and len(rest) == 4 and get32(rest, 0) >= 10:
+        elif what == p.PERIOD and len(rest) == 4 and p.is_period(get32(rest, 0)):
             self.config.period = get32(rest, 0)
-            self.batches = Batches(self.config.batch, self.config.period)
+            self.health.lost += self.batches.retime(self.config.period)
+            self._state_at = self.port.ticks_ms()
         elif what == p.RESTART and len(rest) == 4 and get32(rest, 0) == self.health.boots:
             self.port.save("crashes", b"\0")
             self._restart = True

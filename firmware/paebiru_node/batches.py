@@ -29,6 +29,14 @@ class Batches:
         self._body = bytearray(p.BATCH_HEAD + _STATE * size + _ROOM)
         self._gap = 0  # states lost since the last batch that was posted
 
+    def retime(self, period: int) -> int:
+        """Begin anew with another period; return how many states that had been taken are lost."""
+        lost = self._count
+        self._gap += lost
+        self._count = 0
+        self.period = period
+        return lost
+
     def add(self, state: bytearray, now: int, uplink: "Uplink") -> int:
         """Take a state; post the batch when it is whole; return how many states were lost."""
         body = self._body
@@ -41,7 +49,7 @@ class Batches:
             return 0
         self._count = 0
         self._encoder.finish()
-        put16(body, 4, min(self.period, 0xFFFF))
+        p.write_period(body, 4, self.period)
         put16(body, 6, min(self._gap, 0xFFFF))
         end = p.BATCH_HEAD + self._encoder.pull(body, p.BATCH_HEAD, len(body))
         if uplink.room() and uplink.send(p.BATCH, body, end):

@@ -5,6 +5,8 @@ A board lets go of this module once it has started (`start`).
 
 import json
 
+from sil import protocol as p
+
 from .errors import ConfigError
 from .kept import Config, Learn
 from .kinds import Any, Table
@@ -32,7 +34,9 @@ def checked(given: "Table") -> Config:
             raise ConfigError("layers: a board senses layers 0 to 4, not %r" % (layer,))
         made.layers |= 1 << layer
     made.outputs = _table(given, "outputs")
-    made.period = _number(given, "period_ms", 1000, 10, 1 << 24)
+    made.period = _number(given, "period_ms", 1000, p.PERIOD_LEAST, p.PERIOD_MOST)
+    if not p.is_period(made.period):
+        raise ConfigError("period_ms: from 32768 on whole seconds, not %d" % made.period)
     made.batch = _number(given, "batch", 16, 1, 48)
     made.health = _number(given, "health_s", 60, 1, 86400)
     made.rho_critical = _number(given, "rho_critical", 16384, 0, 32768)

@@ -71,7 +71,7 @@ class Batch:
 
     def __init__(self, body: bytes) -> None:
         self.time = get32(body, 0)
-        self.period = get16(body, 4)
+        self.period = hub.read_period(body, 4)
         self.lost = get16(body, 6)
         self.states: Sequence[bytes] = list(jsil.unpack(body[p.BATCH_HEAD :]))
         self.size = len(body)

@@ -66,6 +66,19 @@ UPDATE_HEAD = 8
 NAME_SIZE = 8  # of a model: the head of its SHA-256
 MAX_LAYERS = 8
 PROXIMAL_ONE = 1 << 15  # of ORDER: 1.0, and the most
+PERIOD_LEAST = 10  # ms from state to state
+PERIOD_MOST = 1 << 24
+SECONDS = 1 << 15  # of BATCH's period: the other 15 bits are seconds, not ms
+
+
+def is_period(ms: int) -> bool:
+    """Tell whether states can be so many ms apart: BATCH can say so, and a clock counts it."""
+    return PERIOD_LEAST <= ms <= PERIOD_MOST and (ms < SECONDS or ms % 1000 == 0)
+
+
+def write_period(buf: bytearray, at: int, ms: int) -> None:
+    """Write BATCH's period: ms, or from 32768 ms on seconds."""
+    put16(buf, at, ms if ms < SECONDS else SECONDS | ms // 1000)
 
 
 class Task:

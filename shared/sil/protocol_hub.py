@@ -34,6 +34,12 @@ def write_order_head(
     put16(buf, 14, proximal)
 
 
+def read_period(body: Buf, at: int) -> int:
+    """Return BATCH's period in ms."""
+    value = get16(body, at)
+    return (value - p.SECONDS) * 1000 if value & p.SECONDS else value
+
+
 class Status:
     """A board's STATUS, read."""
 

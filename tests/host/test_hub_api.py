@@ -140,6 +140,9 @@ def test_what_boards_are_told_happens(lab: ApiLab) -> None:
     sent = lab.post(f"/v1/devices/{ONE}/control", {"what": "period", "ms": 500})
     assert (sent.status, sent.json) == (202, {"device": ONE, "sent": "period"})
     lab.until(lambda: board.node.config.period == 500)
+    refused = lab.post(f"/v1/devices/{ONE}/control", {"what": "period", "ms": 40_500})
+    assert refused.status == 400
+    assert "whole seconds" in refused.json["error"], refused.json
     with lab.quiet():
         good = lab.do(lambda: board.node.learning.model.hex())
         lab.post(f"/v1/devices/{ONE}/control", {"what": "pin", "model": good})

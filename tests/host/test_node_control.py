@@ -11,6 +11,7 @@ from paebiru_node.config import checked, parse
 from paebiru_node.errors import ConfigError
 from sil import bytesil
 from sil import protocol as p
+from sil import protocol_hub as hub
 from sil.link.fields import put32
 from wine_lab import BOARDS, WineLab, config
 
@@ -119,6 +120,44 @@ def test_period() -> None:
     lab.devices[BOARD_1].control(p.PERIOD, number(100))
     lab.run(5_000)
     assert lab.heard("states")[-1].period == 100
+
+
+@pytest.mark.parametrize("period", [32_767, 33_000, 66_000])
+def test_a_long_period_is_told_as_it_is(period: int) -> None:
+    """Also on the way to it and back: what was gathered at the other one is counted as lost."""
+    lab = WineLab(1)
+    lab.until_known()
+    lab.devices[BOARD_1].control(p.PERIOD, number(period))
+    lab.run(100)
+    before = len(lab.heard("states"))
+    lab.run(4 * period + 1_000)
+    batch = lab.heard("states")[before]
+    assert batch.period == period
+    gone = sum(batch.lost for batch in lab.heard("states"))
+    assert gone == lab.boards[BOARD_1].node.health.lost < 4
+    lab.devices[BOARD_1].control(p.PERIOD, number(100))
+    lab.run(5_000)  # at once, not when the long one is over
+    assert lab.heard("states")[-1].period == 100
+
+
+def test_every_period_that_can_be_is_told_to_the_ms() -> None:
+    body = bytearray(4)
+    for period in [*range(10, 32_768), *range(33_000, p.PERIOD_MOST + 1, 1000)]:
+        assert p.is_period(period)
+        p.write_period(body, 1, period)
+        assert hub.read_period(body, 1) == period
+    assert body[0] == body[3] == 0
+
+
+@pytest.mark.parametrize("period", [0, 9, 32_768, 65_535, 33_001, (1 << 24) + 1, (1 << 29) - 1])
+def test_a_period_that_cannot_be_told_is_left(period: int) -> None:
+    with pytest.raises(ConfigError, match="period_ms"):
+        checked({**config(), "period_ms": period})
+    lab = WineLab(1)
+    lab.until_known()
+    lab.devices[BOARD_1].control(p.PERIOD, number(period))
+    lab.run(5_000)
+    assert lab.heard("states")[-1].period == 1000
 
 
 def test_restart_happens_once() -> None:

@@ -3,9 +3,17 @@
 Unknown keys, wrong types and values outside of their domain are refused.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, RootModel
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    WithJsonSchema,
+)
 
 from sil import protocol as p
 from sil.link.fields import put32
@@ -62,6 +70,21 @@ def whole(value: object) -> object:
 
 _Int = Annotated[int, BeforeValidator(whole)]
 
+_PERIODS: dict[str, Any] = {
+    "type": "integer",
+    "anyOf": [
+        {"minimum": p.PERIOD_LEAST, "exclusiveMaximum": p.SECONDS},
+        {"minimum": p.SECONDS, "maximum": p.PERIOD_MOST, "multipleOf": 1000},
+    ],
+}
+
+
+def _period(ms: int) -> int:
+    if not p.is_period(ms):
+        raise ValueError(
+            f"{p.PERIOD_LEAST} to {p.PERIOD_MOST} ms are wanted, from {p.SECONDS} on whole seconds"
+        )
+    return ms
 
 class Nothing(Form):
     """An empty object."""
@@ -108,7 +131,9 @@ class Period(Form):
     """Have a state this often."""
 
     what: Literal["period"]
-    ms: _Int = Field(ge=10, le=65535, description="from state to state")
+    ms: Annotated[
+        int, AfterValidator(_period), BeforeValidator(whole), WithJsonSchema(_PERIODS)
+    ] = Field(description="from state to state; from 32768 on whole seconds")
 
     def rest(self) -> bytes:
         """Return what follows the first byte of CONTROL."""
