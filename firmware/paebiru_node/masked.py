@@ -130,12 +130,8 @@ class Masks:
             group.ticket = get32(body, NAME_SIZE)
             group.told = 0
             self._keep(group)
-        elif group.told == TAKEN_BACK:  # the power went before the changes waited again, durably
-            self._give_back(group, learning)
-            learning.phase = p.IDLE
-            learning.save()
         elif group.told:
-            learning.phase = p.WAITING
+            learning.phase = p.WAITING  # nor one that it helped with, or began to take back
 
     def take_back(self, learning: "Learning") -> None:
         """Let the changes of the part at hand wait again: its sum never came about.
@@ -150,13 +146,9 @@ class Masks:
         if group.told in (0, TAKEN_BACK):
             group.told = TAKEN_BACK
             self._keep(group)
-            self._give_back(group, learning)
-
-    def _give_back(self, group: Group, learning: "Learning") -> None:
-        group.told = 0  # the checkpoint tells that the changes do not wait yet
-        residual = learning.learner.residual
-        Masker(group, len(residual)).take_back(learning.update, residual)
-        learning.update_end = 0
+            group.told = 0  # the checkpoint tells that the changes do not wait yet
+            residual = learning.learner.residual
+            Masker(group, len(residual)).take_back(body, residual)
 
     # -- what others sent
 

@@ -108,7 +108,7 @@ class Device:
         self.status: hub.Status | None = None
         self.health: hub.Health | None = None
         self.sent = b""  # the object on its way, or empty
-        self._kind = 0
+        self.offered = 0  # its kind
         # What its line can do, set by who opened it: look at our output now, count the board as
         # known, hang up.
         self.wake: Callable[[], None] = lambda: None
@@ -143,7 +143,7 @@ class Device:
             return
         if self.sent:
             self.session.cancel()
-        self.sent, self._kind = body, kind
+        self.sent, self.offered = body, kind
         offer = Offer(kind, len(body), sha256(body).digest(), base=base)
         self.session.offer(offer, BytesSource(body))
         self.wake()
@@ -191,7 +191,7 @@ class Device:
             for line in _lines(session.buf[session.start : session.end]):
                 self.desk.on_text(self, line)
         elif event == ev.COMMITTED:
-            if self._kind == p.UNMASK:
+            if self.offered == p.UNMASK:
                 self._asked = self.sent
             self.sent = b""
             self.desk.on_committed(self)

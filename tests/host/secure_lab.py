@@ -10,7 +10,7 @@ from paebiru import recordings
 from paebiru.coordinator import Coordinator
 from paebiru.device import Device
 from paebiru.federated.rounds import Federation
-from paebiru.federated.secure import deal
+from paebiru.federated.secure import deal, stream
 from paebiru.federated.sums import Members, Sums
 from paebiru.rng import Rng
 from paebiru.sim import plan
@@ -63,10 +63,18 @@ class SecureDesk(Coordinator):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.got: list[tuple[bytes, int, bytes]] = []
+        self.asked: dict[tuple[bytes, bytes], set[bytes]] = {}
+        """By board and ticket, what was asked about it."""
 
     def take(self, device: Device, kind: int, body: bytes, done: Callable[[int], None]) -> None:
         self.got.append((device.name, kind, body))
         super().take(device, kind, body, done)
+
+    def _serve(self, device: Device) -> None:
+        super()._serve(device)
+        if device.offered == protocol.UNMASK:
+            about = device.name, device.sent[:12]
+            self.asked.setdefault(about, set()).add(device.sent)
 
 
 class SecureLab(Lab):
@@ -145,5 +153,13 @@ def waiting(board: SimBoard) -> np.ndarray:
     return np.array(board.node.learning.learner.residual, dtype=np.int64)
 
 
-def kinds() -> dict[str, int]:
-    return {"MASKED": protocol.MASKED, "SHARES": protocol.SHARES, "UPDATE": protocol.UPDATE}
+def plain(body: bytes) -> np.ndarray:
+    """Return the words under a MASKED, Q12: with all secrets of the group, which no hub has."""
+    group = groups.unpack(memberships()[body[12] - 1])
+    weights = int.from_bytes(body[16:20], "little")
+    ticket = int.from_bytes(body[8:12], "little")
+    words = np.frombuffer(body[20 : 20 + 2 * weights], dtype="<u2").copy()
+    for j in range(1, group.members + 1):
+        own = stream(group.seed(j, ticket), weights)
+        words += own if j < group.index else np.uint16(0) - own
+    return words.view(np.int16).astype(np.int64)
