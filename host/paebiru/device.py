@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import Protocol
 
-from sil import jsil
+from paebiru.states import StateReader
 from sil import protocol as p
 from sil import protocol_hub as hub
 from sil.errors import SilError
@@ -69,11 +69,11 @@ HAVE = -1
 class Batch:
     """States of a board: `time` is the board's clock, ms, at the first; `period` ms apart."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, reader: StateReader) -> None:
         self.time = get32(body, 0)
         self.period = hub.read_period(body, 4)
         self.lost = get16(body, 6)
-        self.states: Sequence[bytes] = list(jsil.unpack(body[p.BATCH_HEAD :]))
+        self.states: Sequence[bytes] = reader.read(body[p.BATCH_HEAD :])
         self.size = len(body)
 
 
@@ -118,9 +118,10 @@ class Device:
         self._asked = b""  # the UNMASK that it has taken since then: its answer is on its way
         self._body = bytearray()
         self._digest = b""
+        reader = StateReader()
         self._known: dict[int, Callable[[bytes], None]] = {
             p.STATUS: self._on_status,
-            p.BATCH: lambda body: desk.on_states(self, Batch(body)),
+            p.BATCH: lambda body: desk.on_states(self, Batch(body, reader)),
             p.HEALTH: self._on_health,
             p.ANSWER: lambda body: desk.on_answer(self, Answer(body)),
         }
