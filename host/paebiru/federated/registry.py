@@ -149,6 +149,11 @@ ROBUST = "nnm-trimmed"
 """What is taken where boards may lie (f above 0)."""
 
 
+def usual(setting: Setting) -> str:
+    """Return the rule that is taken where none is named."""
+    return "clipped-mean" if setting.private else ROBUST if setting.f else DEFAULT
+
+
 def choose(name: str | None, setting: Setting) -> tuple[Rule, list[str]]:
     """Return the rule of that name, or the default, and warnings to show.
 
@@ -160,8 +165,7 @@ def choose(name: str | None, setting: Setting) -> tuple[Rule, list[str]]:
             f"{setting.boards} boards of which {setting.f} may lie: give 1 to {BOARDS} boards and"
             " f of 0 or more"
         )
-    if name is None:
-        name = "clipped-mean" if setting.private else ROBUST if setting.f else DEFAULT
+    name = usual(setting) if name is None else name
     if name not in RULES:
         raise UsageError(f"rule {name!r} is unknown: take one of {', '.join(RULES)}")
     rule = RULES[name]

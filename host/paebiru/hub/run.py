@@ -14,7 +14,9 @@ from paebiru.federated.durable import Durable, begin, resume
 from paebiru.federated.noise import new_key
 from paebiru.federated.registry import Rule, Setting
 from paebiru.federated.rounds import Federation
+from paebiru.federated.sums import Sums
 from paebiru.fusion import config as places
+from paebiru.hub import secure
 from paebiru.hub.api import Api, served
 from paebiru.hub.lines import Lines
 from paebiru.hub.places import opened
@@ -23,6 +25,7 @@ from paebiru.hub.private import Private, check_resumed
 from paebiru.hub.service import Hub, Measure
 from paebiru.hub.tell import Telling
 from paebiru.keys import KeyStore
+from paebiru.memberships import Memberships
 from paebiru.sim.plan import MOST_EPOCHS, Plan, check_proximal
 from paebiru.store import Store
 from paebiru.store.group import beside, inline
@@ -62,6 +65,8 @@ class Options:
     """Where the HTTP API is served; None: nowhere."""
     proximal: float = 0.0
     """How strongly boards are drawn back to the round's model (FedProx)."""
+    secure: bool = False
+    """Rounds are masked sums of the groups in the key file."""
 
     @property
     def plan(self) -> Plan:
@@ -112,13 +117,24 @@ def chosen(options: Options) -> tuple[Rule, list[str]]:
         UsageError: it does not protect from so many liars among so few boards.
     """
     share = options.plan.parts
+    if options.secure:
+        return secure.rule(options.rule, options.policy, options.liars, share)
     if options.liars and share <= update.SPARSE and options.rule is None:
         raise UsageError(
             f"--liars {options.liars}: sparse updates hide liars; send them whole with --share 1"
         )
-    private = options.epsilon is not None
-    setting = Setting(options.policy.least, options.liars, share, private=private)
-    return registry.choose(options.rule, setting)
+    if options.liars < 0:
+        raise UsageError(f"--liars {options.liars}: give 0 or more, the boards that may lie")
+    private, least = options.epsilon is not None, options.policy.least
+    setting = Setting(max(least, 1), options.liars, share, private=private)
+    name = registry.usual(setting) if options.rule is None else options.rule
+    needed = registry.RULES[name].least(options.liars) if name in registry.RULES else 0
+    if least < needed:
+        raise UsageError(
+            f"--least {least}: rule {name} needs {needed} updates a round where {options.liars} may"
+            f" be lies: give --least {needed} or more, and as many --boards"
+        )
+    return registry.choose(name, setting)
 
 
 def granted(options: Options) -> Private | None:
@@ -134,8 +150,9 @@ def granted(options: Options) -> Private | None:
 
 
 def stored(
-    store: Store, fresh: Federation, options: Options, measure: Measure, private: Private | None
-) -> Durable:
+    store: Store, fresh: Federation, options: Options, measure: Measure, private: Private | None,
+    sums: Sums | None,
+) -> Durable:  # fmt: skip
     """Return the federation of a store: begun as `fresh`, or gone on with where it was left.
 
     Raises:
@@ -152,9 +169,12 @@ def stored(
         found.combine = lambda frames, samples: registry.aggregate(
             rule, frames, samples, options.liars
         )
+        found.sums = sums
         if private:
             found.settings |= private.settings
             found.combine = private.combine(found)
+            if sums:
+                sums.average = private.average(found)
             found.new_secret = new_key
             private.recall(store.rounds())
         check_resumed(store.rounds(), found.settings)
@@ -193,7 +213,11 @@ async def serve(options: Options, tell: Telling) -> Federation:
     folder = files.folder(options.folder)
     async with AsyncExitStack() as stack:
         store = stack.enter_context(closing(Store(folder)))
-        made = stored(store, fresh, options, measure, private)
+        sums = None
+        if options.secure:
+            groups = stack.enter_context(closing(Memberships(folder / "keys.sqlite")))
+            sums = secure.sums(groups, private.clip_q12 if private else 0)
+        made = stored(store, fresh, options, measure, private, sums)
         store.updates.run = beside(asyncio.get_running_loop())
         stack.callback(setattr, store.updates, "run", inline)  # what is left is written at the end
         keys = stack.enter_context(closing(KeyStore(folder / "keys.sqlite")))
