@@ -11,22 +11,28 @@ from paebiru.keys import KeyStore
 from sil.link.keys import DeviceKey
 from sil.link.messages import DEVICE_SIZE
 
-# Where the firmware looks for it: ESP32 boards keep the key in NVS, which survives a new file
-# system, CircuitPython boards in their nvm, others in a file.
+# Where the firmware looks for it: ESP32 boards keep values in NVS, which survives a new file
+# system, CircuitPython boards in their nvm, others in files.
 _KEEP = """
-def put(b):
-    s.save("key", b)
-def get():
-    return s.load("key")
+def put(n, b):
+    s.save(n, b)
+def get(n):
+    return s.load(n)
 try:
     import esp32
     v = esp32.NVS("paebiru")
-    def put(b):
-        v.set_blob("key", b)
+    def put(n, b):
+        if b:
+            v.set_blob(n, b)
+        elif get(n):
+            v.erase_key(n)
         v.commit()
-    def get():
-        b = bytearray(64)
-        return bytes(b[:v.get_blob("key", b)])
+    def get(n):
+        b = bytearray(512)
+        try:
+            return bytes(b[:v.get_blob(n, b)])
+        except OSError:
+            return b""
 except ImportError:
     try:
         import microcontroller
@@ -36,11 +42,11 @@ except ImportError:
         import sys
         if sys.implementation.name == "circuitpython":
             raise
-        def put(b):
-            with open("paebiru.key", "wb") as f:
+        def put(n, b):
+            with open("paebiru." + n, "wb") as f:
                 f.write(b)
-        def get():
-            with open("paebiru.key", "rb") as f:
+        def get(n):
+            with open("paebiru." + n, "rb") as f:
                 return f.read()
 """
 
@@ -75,9 +81,21 @@ def enroll(board: Runner, store: KeyStore, device: bytes = b"") -> tuple[bytes, 
     if not device:
         raise UsageError("this board has no id of its own; give it one: --device HEX")
     key = store.new_key(device)
-    stored = key.pack()
-    printed = board.run(f"{_KEEP}\nput(bytes.fromhex('{stored.hex()}'))\nprint(get().hex())")
-    if printed.strip() != stored.hex():
-        raise UsageError("the board did not keep the key; is its file system full or read-only?")
+    keep(board, "key", key.pack())
     store.enroll(device, key)
     return device, key
+
+
+def keep(board: Runner, name: str, value: bytes) -> None:
+    """Save a value on a board, where its firmware looks for it, and read it back.
+
+    Raises:
+        UsageError: the board did not keep it.
+    """
+    text = value.hex()
+    code = f"put('{name}', bytes.fromhex('{text}'))\nprint(get('{name}').hex())"
+    if board.run(f"{_KEEP}\n{code}").strip() != text:
+        what = "key" if name == "key" else "membership"
+        raise UsageError(
+            f"the board did not keep the {what}; is its file system full or read-only?"
+        )

@@ -34,7 +34,9 @@ def hub(
         str, typer.Option(help="What is learned: digits, vowel, air, wine or watch.")
     ] = "digits",
     hidden: Annotated[str, typer.Option(help="Hidden units, as 32 or 64,32.")] = "32",
-    share: Annotated[float, typer.Option(help="Share of the weights sent a round.")] = 0.05,
+    share: Annotated[
+        float | None, typer.Option(help="Share of the weights sent a round; 0.05, or all --secure.")
+    ] = None,
     epochs: Annotated[int, typer.Option(help="Epochs a board trains a round.")] = 1,
     proximal: Annotated[
         float, typer.Option(help="Draws boards back to the round's model (FedProx), as 0.01.")
@@ -55,6 +57,9 @@ def hub(
     ] = None,
     delta: Annotated[float, typer.Option(help="With --epsilon: the chance that it fails.")] = 1e-3,
     clip: Annotated[float, typer.Option(help="With --epsilon: longest update, L2 norm.")] = 0.5,
+    secure: Annotated[
+        bool, typer.Option("--secure", help="Masked sums: no single update is seen (keys group).")
+    ] = False,
     places: Annotated[
         Path | None,
         typer.Option(help="TOML: which boards are where, and what moves what."),
@@ -86,6 +91,7 @@ def hub(
     from paebiru.hub.tell import Telling
 
     accel.install()
+    share = share if share is not None else 1.0 if secure else 0.05
     host, port = _address("--listen", listen, _PORT)
     door = None if no_api else Api(*_address("--api", api, _API), token(token_file))
     policy = Policy(rounds, boards, fraction, over, deadline, least)
@@ -93,6 +99,7 @@ def hub(
         dir, dataset, _units(hidden), share, epochs, seed, host, port, tuple(serial or ()), find,
         policy, rule, liars, epsilon, delta, clip, api=door, resume=resume,
         branch=branch, places=places, proximal=proximal,
+        secure=secure,
     )  # fmt: skip
     tell = Telling(sys.stdout if json else None)
     if not json:
@@ -138,6 +145,8 @@ def _show(said: dict[str, Any]) -> None:
         up, down = size(said["bytes_up"]), size(said["bytes_down"])
         missing = f"  without {', '.join(said['missing'])}" if said["missing"] else ""
         out.print(f"{told}  {up} up, {down} down{missing}")
+    elif event == "unsummed":
+        out.print(f"round {said['round']}: {said['why']}", markup=False)
     elif event == "waiting":
         out.print(f"round {said['round']}: {said['updates']} updates at the deadline; waiting on")
     elif event in ("up", "down", "revoked"):

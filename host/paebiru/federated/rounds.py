@@ -230,9 +230,9 @@ class Federation:
 
     def _add_sums(self, sums: Sums) -> None:
         """Add what could be unmasked; who is in no sum is not counted, and hears so."""
-        total, counted = sums.outcome()
-        if total is not None:
-            self.master.add(sums.average(total, len(counted)))
+        update, counted = sums.update(bool(self.secret))
+        if update is not None:
+            self.master.add(update)
         for device in self.updates.keys() - counted:
             del self.updates[device]
             self.counted[device], self._about[device] = self._prior[device]

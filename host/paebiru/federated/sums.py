@@ -38,7 +38,7 @@ class Members:
     name: bytes
     threshold: int
     devices: tuple[bytes, ...]
-    """The device of each index, from 1."""
+    """The device of each index, from 1; empty where it has left."""
 
 
 class Sums:
@@ -71,6 +71,7 @@ class Sums:
             device: (group.name, index)
             for group in self.groups.values()
             for index, device in enumerate(group.devices, 1)
+            if device
         }
         self._sums: dict[bytes, SecureRound] = {}
         self._questions: dict[bytes, bytes] = {}
@@ -80,6 +81,16 @@ class Sums:
         self._few: list[str] = []
         self.failed: list[str] = []
         """Why sums of the round came to nothing, a line each."""
+
+    def able(self, devices: Iterable[bytes]) -> list[bytes]:
+        """Return those of these boards whose group has enough of them for a sum."""
+        there = [device for device in devices if device in self]
+        names = [self._places[device][0] for device in there]
+        return [
+            device
+            for device, name in zip(there, names, strict=True)
+            if names.count(name) >= self.groups[name].threshold
+        ]
 
     def __contains__(self, device: object) -> bool:
         return device in self._places
@@ -160,7 +171,8 @@ class Sums:
                     self._few.append(f"group {name.hex()}: {error}")
                 continue
             devices = self.groups[name].devices
-            self._questions |= {devices[index - 1]: body for index, body in asked.items()}
+            found = {devices[index - 1]: body for index, body in asked.items()}
+            self._questions |= {device: body for device, body in found.items() if device}
 
     def question(self, device: bytes) -> bytes:
         """Return what a board is to be asked, while its answer is of use; empty if nothing is.
@@ -204,6 +216,18 @@ class Sums:
         return sorted({self._places[device][0] for device in self._questions})
 
     # -- what comes of it
+
+    def update(self, is_private: bool) -> tuple[Int64 | None, set[bytes]]:
+        """Return the update, Q14, that the sums make, and the devices that are in it.
+
+        None where no sum came about; not in a private round, whose noise must not tell by its
+        absence.
+        """
+        total, counted = self.outcome()
+        if total is None and is_private:
+            weights = next(iter(self._sums.values())).weights
+            total = np.zeros(weights, dtype=np.int64)
+        return None if total is None else self.average(total, len(counted)), counted
 
     def outcome(self) -> tuple[Int64 | None, set[bytes]]:
         """Return the sum [weights] over all groups, Q14, and the devices that are in it.

@@ -7,7 +7,7 @@ board goes back to it (layer F) and need not be sent it.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -75,6 +75,11 @@ class Following:
         """Tell whether a board is of the branch that is held."""
         assert self._federation is not None
         return self.own(device) in (None, self._federation.branch)
+
+    def all_have(self, model: bytes, devices: Mapping[bytes, Device]) -> bool:
+        """Tell whether the boards there that are of the branch have this model."""
+        there = [device.status for name, device in devices.items() if self.is_ours(name)]
+        return all(status is not None and status.model == model for status in there)
 
     def give(self, device: bytes, branch: int | None) -> None:
         """Give a board a branch of its own, or None; durable when it returns.

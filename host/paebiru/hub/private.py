@@ -17,6 +17,7 @@ from paebiru.federated.noise import SecretWords
 from paebiru.federated.privacy import PrivateSum
 from paebiru.federated.rounds import Combine, Federation
 from paebiru.federated.rules import Codes, Int64, decoded
+from paebiru.federated.sums import Average
 from paebiru.store import RoundRow
 
 _ONE = 1 << 14
@@ -108,13 +109,32 @@ class Private:
         """
 
         def mean(frames: Codes, samples: Int64) -> Int64:
-            number = federation.number
-            if why := self.over(number):
-                raise BudgetSpent(f"{why}; end the run here")
-            self._spends[number] = self.sum.spend(RATE_ONE)
+            self._pay(federation.number)
             return self.sum.mean(decoded(frames), SecretWords(federation.secret))
 
         return mean
+
+    def average(self, federation: Federation) -> Average:
+        """Return what makes the update of masked sums, whose parts the boards have clipped.
+
+        It raises as `combine` does.  How many boards are in the sums is not told.
+        """
+
+        def mean(total: Int64, boards: int) -> Int64:
+            self._pay(federation.number)
+            return self.sum.divided(self.sum.noised(total, SecretWords(federation.secret)))
+
+        return mean
+
+    @property
+    def clip_q12(self) -> int:
+        """What boards are told to clip their parts of masked sums to."""
+        return self.sum.clip >> 2
+
+    def _pay(self, number: int) -> None:
+        if why := self.over(number):
+            raise BudgetSpent(f"{why}; end the run here")
+        self._spends[number] = self.sum.spend(RATE_ONE)
 
 
 def check_resumed(rows: Iterable[RoundRow], settings: dict[str, Any]) -> None:

@@ -11,9 +11,10 @@ from paebiru.device import Batch, Device
 from paebiru.door import Door
 from paebiru.federated.durable import Durable
 from paebiru.federated.rounds import Federation
+from paebiru.hub import secure
 from paebiru.hub.following import Following
 from paebiru.hub.known import Known
-from paebiru.hub.outcome import Ends, summary
+from paebiru.hub.outcome import Ends, keep, summary
 from paebiru.hub.places import Places
 from paebiru.hub.policy import Policy
 from paebiru.hub.tell import Telling
@@ -62,6 +63,7 @@ class Hub(Coordinator):
         # Whom the open round has asked; of one that was open when the hub started, everybody.
         self._chosen: frozenset[bytes] | None = None
         self._changed = asyncio.Event()
+        keep(federation, self._asked, self.devices)
 
     # -- who comes in
 
@@ -128,16 +130,22 @@ class Hub(Coordinator):
         self._turn_out()
 
     def control(self, device: Device, what: int, rest: bytes) -> bool:
-        """Ask a board for something, and remember what follows; False when too much waits.
-
-        Raises:
-            StoreError: the board's own branch cannot be made durable; it was not told.
-        """
-        if what == p.FORK:
-            self.following.give(device.name, rest[0])
-        elif what == p.PIN:
+        """Ask a board for something; False when too much waits."""
+        if what == p.PIN:
             self.following.pinned(device.name, rest)
         return device.control(what, rest)
+
+    def fork(self, device: Device, branch: int | None) -> bool:
+        """Have a board keep to a branch, or follow the hub's; False when too much waits.
+
+        Raises:
+            StoreError: it cannot be made durable; the board was not told.
+        """
+        self.following.give(device.name, branch)
+        if branch is not None:
+            return device.control(p.FORK, bytes((branch,)))
+        self._serve(device)
+        return True
 
     def _turn_out(self) -> None:
         for device in list(self.devices.values()):
@@ -169,7 +177,7 @@ class Hub(Coordinator):
         super().on_health(device, health)
 
     def _heard(self, word: str, device: Device, about: object) -> None:
-        if word == "update":
+        if word in ("update", "shares"):
             self._changed.set()
         if self.places is not None:
             self.places.hear(word, device, about)
@@ -193,14 +201,14 @@ class Hub(Coordinator):
 
     def able(self) -> list[bytes]:
         """Return the boards that are there and have something to learn from, in order."""
-        return sorted(
+        there = {name: device.status for name, device in self.devices.items()}
+        able = [
             name
-            for name, device in self.devices.items()
-            if device.status
-            and not device.status.is_safe
-            and self.known[name].samples
-            and self.following.is_ours(name)
-        )
+            for name, status in there.items()
+            if status and not status.is_safe and self.known[name].samples
+            if self.following.is_ours(name)
+        ]
+        return secure.able(self.federation, able)
 
     @property
     def asked(self) -> int:
@@ -220,8 +228,8 @@ class Hub(Coordinator):
     async def hold(self) -> None:
         """Hold the policy's rounds, then let the boards have the last model."""
         assert self.federation is not None
-        while self.federation.number < self.policy.rounds or self.federation.is_open:
-            if not self.federation.is_open:
+        while self.federation.number < self.policy.rounds or secure.is_going(self.federation):
+            if not secure.is_going(self.federation):
                 if why := self.ends.why(self.federation):
                     self.tell("ended", round=self.federation.number, why=why)
                     break
@@ -233,7 +241,9 @@ class Hub(Coordinator):
                 self._chosen = self.policy.chosen(there, number, self.federation.seed)
                 self.open()
                 self.tell("open", round=number, boards=len(there), asked=len(self._chosen))
-            await self._collect()
+            if self.federation.is_open:
+                await self._collect()
+            await secure.unmask(self, self._until, self.policy.deadline, self.tell)
             self._close()
         await self._farewell()
 
@@ -257,6 +267,7 @@ class Hub(Coordinator):
         updates = dict(federation.updates)
         self.close()
         seconds = time.perf_counter() - begun
+        updates = secure.counted(federation, updates, self.tell)
         found = summary(federation, updates, self._asked(), len(self.devices), seconds)
         if why := self.ends.broken(federation):
             self.tell("broken", **found, why=why)
@@ -269,14 +280,7 @@ class Hub(Coordinator):
         """Give the boards that are there the time to take the last model."""
         federation = self.federation
         assert federation is not None
-        await self._until(
-            lambda: all(
-                device.status is not None and device.status.model == federation.name
-                for device in self.devices.values()
-                if self.following.is_ours(device.name)
-            ),
-            _FAREWELL,
-        )
+        await self._until(lambda: self.following.all_have(federation.name, self.devices), _FAREWELL)
         self.tell("finished", round=federation.number, model=federation.name.hex())
 
     async def _until(self, done: Callable[[], bool], limit: float | None = None) -> bool:

@@ -25,6 +25,8 @@ def of(word: str, about: object) -> dict[str, Any] | None:
         return {"text": str(about)}
     if word == "refused":
         return {"why": about if isinstance(about, int) else str(about)}
+    if word == "shares":
+        return {"size": about}
     if word == "down":
         return {"code": about}
     return {} if word in ("up", "update") else None

@@ -1,0 +1,99 @@
+"""Rounds as masked sums on a running hub: which options go with them, and how a round is unmasked.
+
+What is summed, by whom and what it protects from: SPEC-secure.md.  The hub learns of a round the
+mean over the boards in its sums, every board once; what looks at single updates is refused.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from paebiru.coordinator import Coordinator
+from paebiru.errors import UsageError
+from paebiru.federated.registry import RULES, Rule, Setting, choose
+from paebiru.federated.rounds import Federation, Update
+from paebiru.federated.sums import Sums
+from paebiru.hub.policy import Policy
+from paebiru.hub.tell import Telling
+from paebiru.memberships import Memberships
+from sil.update import SHARE_ONE
+
+Until = Callable[[Callable[[], bool], float], Awaitable[bool]]
+"""Waits until something holds; False when so many seconds have passed before."""
+
+_NOTE = (
+    "masked sums: every board counts once, whatever its samples; a sum that too few boards help"
+    " to unmask comes to nothing; a board that lies is not seen"
+)
+
+
+def rule(name: str | None, policy: Policy, liars: int, share: int) -> tuple[Rule, list[str]]:
+    """Return what makes one update of the sums, and what is to be said of it.
+
+    Raises:
+        UsageError: an option needs what masks hide.
+    """
+    if liars:
+        raise UsageError(
+            f"--liars {liars}: no rule finds liars where single updates are hidden; leave out"
+            " --secure, or --liars"
+        )
+    if policy.fraction < 1 or policy.over:
+        raise UsageError(
+            "--fraction and --over choose among boards, a masked sum is over all of a group that"
+            " are there: leave them out with --secure"
+        )
+    if share != SHARE_ONE:
+        raise UsageError(
+            f"--share {share / SHARE_ONE:g}: a masked sum has every weight, which is what makes it"
+            " large; leave --share out with --secure"
+        )
+    choose(name or "mean", Setting(max(policy.least, 1), secure=True))
+    return RULES["equal-mean"], [_NOTE]
+
+
+def sums(store: Memberships, clip: int = 0) -> Sums:
+    """Return the masked sums of a hub's groups; `clip` is the boards' own, Q12.
+
+    Raises:
+        UsageError: no board is in a group.
+    """
+    return Sums(store.groups(), store.new_ticket, clip)
+
+
+def able(federation: Federation | None, there: Iterable[bytes]) -> list[bytes]:
+    """Return those of the boards there that may take part: in sums, of groups that are enough."""
+    made = federation.sums if federation else None
+    return sorted(there if made is None else made.able(there))
+
+
+async def unmask(desk: Coordinator, until: Until, deadline: float, tell: Telling) -> None:
+    """Seal a round of masked sums, and wait for enough answers; elsewhere do nothing.
+
+    The last half of the deadline is for boards that are not in the sums to help.
+    """
+    federation = desk.federation
+    if federation is None or federation.sums is None:
+        return
+    made = federation.sums
+    desk.seal()
+    tell("sealed", round=federation.number, boards=len(federation.updates))
+    if not await until(made.is_done, deadline / 2):
+        tell("asking", round=federation.number)
+        desk.ask(absent=True)
+        await until(made.is_done, deadline / 2)
+
+
+def counted(
+    federation: Federation, updates: dict[bytes, Update], tell: Telling
+) -> dict[bytes, Update]:
+    """Return those updates of a round just closed that are in its model; say why others are not."""
+    if federation.sums is None:
+        return updates
+    for why in federation.sums.failed:
+        tell("unsummed", round=federation.number, why=why)
+    number = federation.number
+    return {name: one for name, one in updates.items() if federation.counted.get(name) == number}
+
+
+def is_going(federation: Federation) -> bool:
+    """Tell whether a round has begun and is not closed: parts come in, or answers."""
+    return federation.is_open or (federation.sums is not None and federation.sums.is_sealed)
