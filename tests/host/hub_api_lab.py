@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import wine_lab
 from paebiru.federated import evaluate
+from paebiru.federated.durable import Durable, begin, resume
 from paebiru.federated.rounds import Federation
 from paebiru.fusion.config import Config
 from paebiru.hub.api import Api, served
@@ -22,6 +23,7 @@ from paebiru.hub.service import Hub
 from paebiru.hub.tell import Telling
 from paebiru.keys import KeyStore
 from paebiru.sim.lab import Lab
+from paebiru.store import Store
 from sil.link.keys import DeviceKey
 from sil.protocol import Task
 
@@ -83,11 +85,12 @@ class ApiLab(Caller):
     """The hub, its boards and its loop; `do` calls something there."""
 
     def __init__(
-        self, folder: Path, boards: int, api: Api, policy: Policy, places: Config | None
-    ) -> None:
+        self, folder: Path, boards: int, api: Api, policy: Policy, places: Config | None,
+        branch: int,
+    ) -> None:  # fmt: skip
         super().__init__(0)
         self._folder, self._count, self._api, self._policy = folder, boards, api, policy
-        self._places = places
+        self._places, self._branch = places, branch
         self.is_frozen = False  # no time passes for the boards
         self._ready = threading.Event()
         self._end = asyncio.Event()
@@ -151,13 +154,22 @@ class ApiLab(Caller):
             keys.enroll(device, key)
         world = wine_lab.world()
         split = world.split
-        self.federation = Federation(Task(world.sizes, split.signed, 500), seed=1)
+        store = Store(self._folder / "store")
 
         def measure(made: Federation) -> dict[str, float]:
             codes, test = made.master.codes(), split.test_x.view("uint8")
             right = evaluate.accuracy(world.sizes, codes, test, split.test_y, split.signed)
             return {"accuracy": round(right, 4)}
 
+        def prepare(made: Durable) -> None:
+            made.measure = measure
+            made.settings = {"rule": "mean"}
+
+        if store.history.all():
+            self.federation = resume(store, self._branch, prepare)
+        else:
+            fresh = Federation(Task(world.sizes, split.signed, 500), seed=1)
+            self.federation = begin(store, fresh, prepare)
         self.tell = Telling()
         self.hub = Hub(keys, self.federation, self._policy.check(), self.tell, measure)
         self.lab = Lab(self.hub)
@@ -168,6 +180,7 @@ class ApiLab(Caller):
         fused = opened(self._places, folder, self.tell, False) if self._places else nullcontext()
         with fused as self.hub.places:
             await self._serve()
+        store.close()
         keys.close()
 
     async def _serve(self) -> None:
@@ -198,12 +211,14 @@ def running(
     api: Api = Api("127.0.0.1", 0),  # noqa: B008 - frozen
     policy: Policy = Policy(rounds=100_000, boards=2),  # noqa: B008 - frozen
     places: Config | None = None,
+    branch: int = 0,
 ) -> Iterator[ApiLab]:
     """Run a hub with boards of the wine's federation; the third board is enrolled only.
 
-    Its places hear what boards say, and fuse when they are asked.
+    Its places hear what boards say, and fuse when they are asked.  In a folder that holds a
+    federation, it goes on with that; its boards are as new.
     """
-    lab = ApiLab(folder, boards, api, policy, places)
+    lab = ApiLab(folder, boards, api, policy, places, branch)
     lab.start()
     try:
         yield lab

@@ -229,7 +229,7 @@ def test_forks_go_on_side_by_side_and_are_merged(tmp_path: Path) -> None:
     play(twin, 1, DEVICES[2:])
     assert [fed.number, twin.number] == [3, 4]
     assert fed.name != twin.name
-    assert bytesil.phase(branches.layers(twin)[0]) == 3
+    assert bytesil.phase(branches.layers(twin, branches.generation(twin))[0]) == 3
     masters = fed.master.master, twin.master.master
     branches.merge(fed, twin, 1, 3)
     assert (fed.master.master == (2 * (masters[0] + 3 * masters[1]) + 4) // 8).all()
@@ -251,7 +251,7 @@ def test_merging_a_branch_with_itself_keeps_its_master(tmp_path: Path) -> None:
     master = fed.master.master.copy()
     branches.merge(fed, twin, 5, 2)
     assert (fed.master.master == master).all()
-    _, entangled, _ = branches.layers(fed)
+    _, entangled, _ = branches.layers(fed, branches.generation(fed))
     assert entangled == 0 or bytesil.rho(entangled) < 0, "boards get all of it"
 
 
@@ -344,10 +344,10 @@ def test_what_boards_sent_is_let_go_with_the_round(tmp_path: Path) -> None:
 
 def test_the_hubs_own_layers(tmp_path: Path) -> None:
     fed = new(tmp_path)
-    assert branches.layers(fed)[0] == 0x80
-    assert branches.layers(fed)[1] == 0, "boards lack nothing"
+    assert branches.layers(fed, branches.generation(fed))[0] == 0x80
+    assert branches.layers(fed, branches.generation(fed))[1] == 0, "boards lack nothing"
     play(fed, 3)
-    generation = branches.layers(fed)[2]
+    generation = branches.layers(fed, branches.generation(fed))[2]
     assert bytesil.phase(generation) == 4
     assert bytesil.rho(generation) == 1  # ln 4 = 1.4
 

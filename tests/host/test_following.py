@@ -209,7 +209,7 @@ def test_a_board_with_a_branch_of_its_own_is_left_alone_by_every_hub(fleet: Flee
     fleet.rounds()
     branches.fork(fleet.federation, 1)
     one = fleet.hub.devices[BOARDS[0]]
-    assert fleet.hub.control(one, p.FORK, b"\x01")
+    assert fleet.hub.fork(one, 1)
     fleet.lab.run(2_000)
     assert node(fleet, 0).learning.branch == 1
     assert fleet.hub.able() == [BOARDS[1]]
@@ -220,7 +220,7 @@ def test_a_board_with_a_branch_of_its_own_is_left_alone_by_every_hub(fleet: Flee
     assert fleet.federation.counted[BOARDS[0]] == 1
     fleet.again(1).rounds()
     assert fleet.federation.counted == {BOARDS[0]: 4, BOARDS[1]: 4}
-    fleet.hub.following.give(BOARDS[0], None)
+    assert fleet.hub.fork(fleet.hub.devices[BOARDS[0]], None)
     fleet.again(0).rounds()
     assert fleet.federation.counted == {BOARDS[0]: 5, BOARDS[1]: 5}
 

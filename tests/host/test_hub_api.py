@@ -3,6 +3,8 @@
 import hashlib
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hub_api_lab import BOARDS, ApiLab, running
 from paebiru import __version__, models
+from paebiru.federated import branches
+from paebiru.federated.durable import at_head
+from paebiru.store import Store
 
 ONE, TWO, AWAY = (device.hex() for device in BOARDS)
 
@@ -57,12 +62,21 @@ def test_rounds_come_newest_first_and_by_part(lab: ApiLab) -> None:
 
 def test_one_round_is_what_was_told_of_it(lab: ApiLab) -> None:
     shown = lab.get("/v1/rounds/2").json
-    assert shown == lab.do(lambda: lab.hub.summaries[1])
-    assert shown["updates"] == 2
+    told = lab.do(lambda: dict(lab.hub.summaries[1]))
+    assert told.pop("close_ms") > 0
+    assert {key: shown[key] for key in told} == told
+    assert (shown["updates"], shown["branch"], shown["settings"]) == (2, 0, {"rule": "mean"})
     assert 0 < shown["accuracy"] <= 1
+    assert shown["opened"] < shown["closed"]
+    assert [part["device"] for part in shown["parts"]] == [ONE, TWO]
+    assert sum(part["bytes"] for part in shown["parts"]) == shown["bytes_up"]
+    assert sum(part["samples"] for part in shown["parts"]) == shown["samples"]
     missing = lab.get("/v1/rounds/99999999")
     assert missing.status == 404
     assert "99999999" in missing.json["error"]
+    with lab.quiet():
+        last = lab.get("/v1/rounds?limit=1").json["rounds"][0]
+        assert lab.do(lambda: lab.federation.name.hex()) == last["model"]
 
 
 def test_stop_lets_the_open_round_end_and_start_goes_on(lab: ApiLab) -> None:
@@ -200,7 +214,12 @@ def test_forking_takes_a_board_out_and_revoking_hangs_up(tmp_path: Path) -> None
             assert reply.status == 409
             assert "boots" in reply.json["hint"]
         lab.post(f"/v1/devices/{ONE}/control", {"what": "fork", "branch": 5})
-        lab.until(lambda: board.node.learning.branch == 5)
+        lab.until(lambda: lab.hub.known[BOARDS[0]].branch == 5)
+        shown = lab.get(f"/v1/devices/{ONE}").json
+        assert (shown["branch"], shown["own_branch"]) == (5, 5)
+        lab.post(f"/v1/devices/{ONE}/control", {"what": "fork", "branch": None})
+        lab.until(lambda: board.node.learning.branch == 0)
+        assert lab.get(f"/v1/devices/{ONE}").json["own_branch"] is None
         reply = lab.post(f"/v1/devices/{ONE}/revoke")
         assert (reply.status, reply.json) == (200, {"revoked": ONE})
         lab.until(lambda: not lab.hub.known[BOARDS[0]].is_up)
@@ -211,25 +230,118 @@ def test_forking_takes_a_board_out_and_revoking_hangs_up(tmp_path: Path) -> None
         assert lab.get(f"/v1/devices/{AWAY}").json["key"] == "revoked"
 
 
+# -- what is stored
+
+
+def test_what_was_before_a_start_of_the_hub_is_told(tmp_path: Path) -> None:
+    with running(tmp_path) as lab:
+        lab.until(lambda: len(lab.hub.summaries) >= 3)
+        lab.post("/v1/rounds/stop")
+        lab.until(lambda: not lab.federation.is_open)
+        lab.do(lambda: lab.hub.count_bytes(BOARDS[0], "tcp", 100, 50))
+        before = lab.get("/v1/rounds").json
+        shown = lab.get("/v1/hub").json
+    with closing(Store(tmp_path / "store")) as store:
+        first = store.history.checkpoint(2)
+        federation = at_head(store)
+        branches.rollback(federation, first.id)
+        branches.fork(federation, 1)
+        best = store.history.ref(0, "best")
+        assert best
+    with running(tmp_path, boards=0, branch=1) as lab:
+        assert lab.get("/v1/rounds").json == before
+        number = before["total"]
+        assert lab.get(f"/v1/rounds/{number}").json["ledger"] == [
+            {"device": ONE, "link": "tcp", "up": 100, "down": 50}
+        ]
+        now = lab.get("/v1/hub").json
+        assert (now["round"]["number"], now["round"]["branch"]) == (number, 1)
+        assert now["model"]["name"] == first.name.hex()
+        # LD, LE, LF: branch 1, something that the boards lack still, two rounds old with the first
+        assert (shown["model"]["layers"][:2], now["model"]["layers"][:2]) == ("80", "81")
+        assert now["model"]["layers"][4:] == "92"
+        history = lab.get("/v1/history").json
+        assert (history["total"], history["branch"]) == (number + 2, 1)
+        newest, *_, oldest = history["checkpoints"]
+        assert (newest["kind"], newest["parent"], newest["branch"]) == ("fork", 2, 1)
+        assert newest["names"] == [{"branch": 1, "name": "head"}]
+        assert (oldest["kind"], oldest["round"], oldest["parent"]) == ("first", None, None)
+        back = [{"branch": 0, "name": "head"}]
+        assert [c["names"] for c in history["checkpoints"][:-1] if back[0] in c["names"]]
+        part = lab.get("/v1/history?branch=0&limit=2&offset=1").json
+        assert part["checkpoints"] == history["checkpoints"][2:4]
+        assert part["total"] == number + 1
+        model = lab.get(f"/v1/models/{first.name.hex()}")
+        assert model.data == lab.get("/v1/model").data == lab.get("/v1/models/head").data
+        tag = {"If-None-Match": model.headers["ETag"]}
+        assert lab.get("/v1/models/head", **tag).status == 304
+        for which in ("best", "final", "0" * 16):
+            missing = lab.get(f"/v1/models/{which}")
+            assert missing.status == 404
+            assert which in missing.json["error"]
+        figures = lab.get("/metrics").data.decode()
+        assert "paebiru_branch 1.0" in figures
+    with running(tmp_path, boards=0) as lab:
+        assert f"paebiru_best_accuracy {best.accuracy}" in lab.get("/metrics").data.decode()
+        held = lab.get("/v1/models/best")
+        assert held.data == lab.get(f"/v1/models/{best.name.hex()}").data
+
+
+def test_a_store_that_rots_is_said_and_the_hub_goes_on(lab: ApiLab) -> None:
+    with lab.quiet():
+        db = lab.federation.store.db
+
+        def rot(accuracy: float | None) -> None:
+            with db.change():
+                db.run("UPDATE checkpoints SET accuracy = ? WHERE id = 1", (accuracy,))
+
+        lab.do(lambda: rot(0.5))
+        reply = lab.get("/v1/history?limit=1000")
+        lab.do(lambda: rot(None))
+        assert reply.status == 500
+        assert "is damaged (a row of checkpoints, id 1)" in reply.json["error"]
+        assert lab.get("/v1/history?limit=1").status == 200
+
+
+def test_who_reads_the_store_for_long_holds_nobody_up(lab: ApiLab) -> None:
+    slow = ["/v1/rounds", "/v1/rounds/1", "/v1/history", "/v1/models/head", "/v1/ledger"]
+    with lab.quiet(), ThreadPoolExecutor(len(slow)) as others:
+        lab.is_frozen = True
+        with lab.federation.store.db._lock:  # as another reader, in a thread of its own
+            waiting = [others.submit(lab.get, path) for path in slow]
+            for _ in range(20):
+                assert lab.get("/v1/devices").status == 200
+            assert lab.get("/metrics").status == 200
+            assert not any(reply.done() for reply in waiting)
+        assert [reply.result().status for reply in waiting] == [200] * len(slow)
+        lab.is_frozen = False
+
+
 # -- figures
 
 
 def test_the_ledger_adds_up(lab: ApiLab) -> None:
-    def count() -> None:
-        for known in lab.hub.known.values():
-            known.links.clear()
-        lab.hub.known[BOARDS[0]].count("memory", 30, 4)
-        lab.hub.known[BOARDS[0]].count("serial", 3, 5)
-        lab.hub.known[BOARDS[0]].count("serial", 2, 1)
-        lab.hub.known[BOARDS[1]].count("memory", 1, 2)
+    with lab.quiet():
+        number = lab.do(lambda: lab.federation.number)
+        one, two = BOARDS[:2]
 
-    lab.do(count)
-    ledger = lab.get("/v1/ledger").json
-    assert (ledger["up"], ledger["down"]) == (36, 12)
-    assert [(e["device"], e["link"], e["up"], e["down"]) for e in ledger["entries"]] == [
-        (ONE, "memory", 30, 4), (ONE, "serial", 5, 6), (TWO, "memory", 1, 2),
-    ]  # fmt: skip
-    assert lab.get(f"/v1/devices/{ONE}").json["up"] == 35
+        def count() -> None:
+            lab.hub.count_bytes(one, "memory", 30, 4)
+            lab.hub.count_bytes(one, "serial", 3, 5)
+            lab.federation.store.notes.flush()
+            lab.hub.count_bytes(one, "serial", 2, 1)
+            lab.hub.count_bytes(two, "memory", 1, 2)
+            lab.federation.store.notes.count(two, "memory", "up", number - 1, 1000)
+
+        lab.do(count)
+        entries = lab.get(f"/v1/rounds/{number}").json["ledger"]
+        assert [(e["device"], e["link"], e["up"], e["down"]) for e in entries] == [
+            (ONE, "memory", 30, 4), (ONE, "serial", 5, 6), (TWO, "memory", 1, 2),
+        ]  # fmt: skip
+        ledger = lab.get("/v1/ledger").json
+        assert (ledger["up"], ledger["down"]) == (1036, 12)
+        assert ledger["entries"][2] == {"device": TWO, "link": "memory", "up": 1001, "down": 2}
+        assert lab.get(f"/v1/devices/{ONE}").json["up"] == 35
 
 
 def test_metrics_are_what_happened(lab: ApiLab) -> None:

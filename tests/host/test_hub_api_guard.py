@@ -232,12 +232,12 @@ def test_a_taken_port_is_said(lab: ApiLab, tmp_path: Path) -> None:
 def test_a_fault_of_the_hub_is_told_without_its_inside(
     lab: ApiLab, caplog: pytest.LogCaptureFixture
 ) -> None:
-    federation = lab.do(lambda: lab.hub.federation)
-    lab.do(lambda: setattr(lab.hub, "summaries", None))
+    federation, known = lab.do(lambda: (lab.hub.federation, lab.hub.known))
+    lab.do(lambda: setattr(lab.hub, "known", None))
     try:
-        assert_refused(lab.get("/v1/rounds"), 500, "fault")
+        assert_refused(lab.get("/v1/devices"), 500, "fault")
     finally:
-        lab.do(lambda: setattr(lab.hub, "summaries", []))
+        lab.do(lambda: setattr(lab.hub, "known", known))
     assert lab.do(lambda: lab.hub.federation) is federation
     assert "TypeError" in caplog.text
-    assert os.linesep not in lab.get("/v1/rounds").data.decode()
+    assert os.linesep not in lab.get("/v1/devices").data.decode()

@@ -154,11 +154,11 @@ def test_boards_rounds_and_the_examples_of_the_documentation(tmp_path: Path) -> 
         ledger = caller.get("/v1/ledger").json
         shown = caller.get("/v1/hub").json
         older = caller.get("/v1/rounds?limit=2").json["rounds"][1]["model"]
-        model = caller.get(f"/v1/model/{older}")
+        model = caller.get(f"/v1/models/{older}")
         assert model.status == 200
         assert model.headers["ETag"] == f'"{hashlib.sha256(model.data).hexdigest()}"'
         assert model.data != caller.get("/v1/model").data
-        assert caller.get(f"/v1/model/{'00' * 8}").status == 404
+        assert caller.get(f"/v1/models/{'00' * 8}").status == 404
         assert running.stop() == 0
         stopped = running.event("stopped")
         assert streamed()[-1] == stopped

@@ -160,19 +160,23 @@ def finish(federation: Durable) -> CheckpointRow:
     return federation.head
 
 
-def layers(federation: Durable) -> tuple[int, int, int]:
+def generation(federation: Durable) -> int:
+    """Return the number of rounds that a model follows from, and one."""
+    return len(federation.store.history.line(federation.head.id)) + 1
+
+
+def layers(federation: Durable, age: int) -> tuple[int, int, int]:
     """Return LD, LE and LF of a hub's model; SPEC-node.md section 4 has those of a board.
 
     LD: the branch.  LE: rho = ln(mean |master - base| * 64), what the boards still lack; NULL
-    when that is nothing.  LF: theta = generation mod 16, rho = ln(generation), at most 7;
-    the generation is the number of rounds that the model follows from, and one.
+    when that is nothing.  LF: theta = age mod 16, rho = ln(age), at most 7; the age is the
+    model's `generation`.
     """
     lack = federation.master.master - (np.array(federation.master.base, dtype=np.int64) << 8)
     mean = int(np.abs(lack).sum()) // len(lack)
     entangled = (bytesil.make(_strength(mean, _ONE), 0) or 0x10) if mean else 0
-    generation = len(federation.store.history.line(federation.head.id)) + 1
-    age = bytesil.make(_strength(generation, 1), generation & 15)
-    return bytesil.make(0, federation.branch), entangled, age
+    old = bytesil.make(_strength(age, 1), age & 15)
+    return bytesil.make(0, federation.branch), entangled, old
 
 
 def _strength(value: int, one: int) -> int:

@@ -34,7 +34,8 @@ class Form(BaseModel):
 # -- queries
 
 
-def _digits(text: object) -> int:
+def digits(text: object) -> int:
+    """Return the number that a query's text is."""
     if isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) <= 16:
         return int(text)
     raise ValueError("give a whole number, 0 or more")
@@ -47,14 +48,14 @@ class NoQuery(Form):
 class Page(Form):
     """Which part of a list."""
 
-    limit: Annotated[int, BeforeValidator(_digits)] = Field(100, ge=1, le=1000)
-    offset: Annotated[int, BeforeValidator(_digits)] = Field(0, ge=0, le=LAST)
+    limit: Annotated[int, BeforeValidator(digits)] = Field(100, ge=1, le=1000)
+    offset: Annotated[int, BeforeValidator(digits)] = Field(0, ge=0, le=LAST)
 
 
 class Since(Form):
     """Where a stream of events goes on."""
 
-    since: Annotated[int, Field(ge=0, le=LAST), BeforeValidator(_digits)] | None = Field(
+    since: Annotated[int, Field(ge=0, le=LAST), BeforeValidator(digits)] | None = Field(
         None,
         description="the `id` of the last event seen: those after it that are kept come first",
     )
@@ -69,7 +70,6 @@ def whole(value: object) -> object:
 
 
 _Int = Annotated[int, BeforeValidator(whole)]
-
 _PERIODS: dict[str, Any] = {
     "type": "integer",
     "anyOf": [
@@ -85,6 +85,7 @@ def _period(ms: int) -> int:
             f"{p.PERIOD_LEAST} to {p.PERIOD_MOST} ms are wanted, from {p.SECONDS} on whole seconds"
         )
     return ms
+
 
 class Nothing(Form):
     """An empty object."""
@@ -117,14 +118,12 @@ class RollBack(_OfModel):
 
 
 class Fork(Form):
-    """Mark the board's model as another branch's."""
+    """Mark the board's model as another branch's, which the board keeps to from now on."""
 
     what: Literal["fork"]
-    branch: _Int = Field(ge=0, le=15)
-
-    def rest(self) -> bytes:
-        """Return what follows the first byte of CONTROL."""
-        return bytes((self.branch,))
+    branch: Annotated[int, Field(ge=0, le=15), BeforeValidator(whole)] | None = Field(
+        description="null: whatever branch its hub holds"
+    )
 
 
 class Period(Form):
@@ -167,8 +166,8 @@ class TellHealth(Form):
 AnyControl = Pin | RollBack | Fork | Period | Restart | TellHealth
 
 CODES = {
-    "pin": p.PIN, "roll-back": p.ROLLBACK, "fork": p.FORK, "period": p.PERIOD,
-    "restart": p.RESTART, "health": p.TELL_HEALTH,
+    "pin": p.PIN, "roll-back": p.ROLLBACK, "period": p.PERIOD, "restart": p.RESTART,
+    "health": p.TELL_HEALTH,
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
-"""What each route of the HTTP API does.  Nothing here waits, but for the stream of events."""
+"""What the HTTP API's routes of the hub and its boards do; `api_store` has those of the store."""
 
+import asyncio
 import time
 from dataclasses import asdict
 from typing import Any
@@ -10,6 +11,7 @@ from pydantic import BaseModel
 from paebiru import __version__, models
 from paebiru.device import Device
 from paebiru.errors import UsageError
+from paebiru.federated import branches
 from paebiru.federated.durable import Durable
 from paebiru.federated.rounds import Federation
 from paebiru.hub import api_forms as forms
@@ -19,10 +21,12 @@ from paebiru.hub.api_guard import Refusal
 from paebiru.hub.known import Known
 from paebiru.hub.metrics import CONTENT_TYPE, Metrics
 from paebiru.hub.service import Hub
+from paebiru.store import StoreError
 from sil import protocol as p
 
 Answer = BaseModel | web.StreamResponse
 
+_MODELS = 4  # whose streams stay at hand
 _NOT_KNOWN = "GET /v1/devices lists the boards that this hub knows"
 
 
@@ -40,13 +44,16 @@ class Handlers:
         self.document: dict[str, Any] = {}
         self._started = time.time()
         self._begun = time.monotonic()
-        self._model = (b"", b"", "")  # the newest one's name, its stream, the stream's SHA-256
+        self.models: dict[bytes, tuple[bytes, str]] = {}
+        """Streams of models and their SHA-256, by the models' names: a few that were asked for."""
+        self._age = (-1, 0)  # of which checkpoint, and what it is
 
     # -- the hub and its rounds
 
     async def show(self, request: web.Request, query: Any, body: Any) -> Answer:
         """The hub as a whole: version, policy, round, model."""
-        hub, federation = self.hub, self._federation()
+        hub, federation = self.hub, self.durable
+        layers = await self._layers()
         data, digest = self._newest()
         return views.HubView(
             version=__version__,
@@ -61,6 +68,7 @@ class Handlers:
                 is_paused=hub.is_paused,
                 asked=hub.asked,
                 updates=len(federation.updates) if federation.is_open else 0,
+                branch=federation.branch,
             ),
             model=views.HubModel(
                 name=federation.name.hex(),
@@ -68,23 +76,9 @@ class Handlers:
                 bytes=len(data),
                 weights=len(federation.first),
                 sizes=list(federation.task.sizes),
+                layers=layers,
             ),
         )
-
-    async def rounds(self, request: web.Request, query: forms.Page, body: Any) -> Answer:
-        """The rounds that are closed, the newest first."""
-        newest = self.hub.summaries[::-1]
-        part = newest[query.offset : query.offset + query.limit]
-        shown = [views.RoundView.model_validate(summary) for summary in part]
-        return views.Rounds(total=len(newest), rounds=shown)
-
-    async def one_round(self, request: web.Request, query: Any, body: Any) -> Answer:
-        """What came of one round."""
-        number = int(request.match_info["number"])
-        for summary in self.hub.summaries:
-            if summary["round"] == number:
-                return views.RoundView.model_validate(summary)
-        raise Refusal(404, f"round {number} is not among those closed here", "see GET /v1/rounds")
 
     async def start(self, request: web.Request, query: Any, body: Any) -> Answer:
         """Begin rounds again, as the policy says."""
@@ -103,21 +97,7 @@ class Handlers:
 
     async def model(self, request: web.Request, query: Any, body: Any) -> Answer:
         """The newest model, a .jsil stream; its ETag is its SHA-256."""
-        return _stream(request, *self._newest())
-
-    async def model_of(self, request: web.Request, query: Any, body: Any) -> Answer:
-        """A model of the history by its name, while it is kept: as /v1/model."""
-        name = bytes.fromhex(request.match_info["name"])
-        federation = self._federation()
-        if name == federation.name:
-            return _stream(request, *self._newest())
-        rows = federation.store.history.all() if isinstance(federation, Durable) else []
-        kept = [row for row in rows if row.name == name and row.blob is not None]
-        if not kept or not isinstance(federation, Durable):
-            raise Refusal(404, f"no model {name.hex()} is kept", "GET /v1/rounds names models")
-        then = Federation.of(federation.store.history.state(kept[-1]))
-        data = models.stream(then.master.codes(), then.task.sizes)
-        return _stream(request, data, models.sha256(data))
+        return stream(request, *self._newest())
 
     # -- boards
 
@@ -155,7 +135,10 @@ class Handlers:
                     'give "boots", or send {"what": "health"} first',
                 )
             asked = asked.model_copy(update={"boots": device.health.boots})
-        _posted(self.hub.control(device, forms.CODES[asked.what], asked.rest()))
+        if isinstance(asked, forms.Fork):
+            _posted(self._fork(device, asked.branch))
+        else:
+            _posted(self.hub.control(device, forms.CODES[asked.what], asked.rest()))
         return views.Sent(device=device.name.hex(), sent=asked.what)
 
     async def label(self, request: web.Request, query: Any, body: forms.Label) -> Answer:
@@ -170,18 +153,6 @@ class Handlers:
         device = self._there(request)
         _posted(device.post(p.LABEL, bytes((body.class_,))))
         return views.Sent(device=device.name.hex(), sent="label")
-
-    async def ledger(self, request: web.Request, query: Any, body: Any) -> Answer:
-        """Bytes by board and kind of line, since the hub started."""
-        entries = [
-            views.LedgerEntry.model_validate(
-                {"device": known.device, "link": link, "up": up, "down": down}
-            )
-            for _, known in sorted(self.hub.known.items())
-            for link, (up, down) in sorted(known.links.items())
-        ]
-        up, down = sum(entry.up for entry in entries), sum(entry.down for entry in entries)
-        return views.Ledger(up=up, down=down, entries=entries)
 
     # -- what happens
 
@@ -199,18 +170,45 @@ class Handlers:
 
     # -- what they share
 
+    def _fork(self, device: Device, branch: int | None) -> bool:
+        try:
+            return self.hub.fork(device, branch)
+        except StoreError as error:
+            raise Refusal(503, str(error), "try again later") from None
+
     def _federation(self) -> Federation:
         federation = self.hub.federation
         assert federation is not None
         return federation
 
+    @property
+    def durable(self) -> Durable:
+        """What the boards learn, with its store."""
+        federation = self.hub.federation
+        assert isinstance(federation, Durable)
+        return federation
+
     def _newest(self) -> tuple[bytes, str]:
         """Return the newest model's stream, and the SHA-256 of that."""
         federation = self._federation()
-        if self._model[0] != federation.name:
+        if federation.name not in self.models:
             data = models.stream(federation.master.codes(), federation.task.sizes)
-            self._model = (federation.name, data, models.sha256(data))
-        return self._model[1:]
+            self.remember(federation.name, data)
+        return self.models[federation.name]
+
+    def remember(self, name: bytes, data: bytes) -> None:
+        """Have a model's stream at hand for who asks next."""
+        while len(self.models) >= _MODELS:
+            del self.models[next(iter(self.models))]
+        self.models[name] = data, models.sha256(data)
+
+    async def _layers(self) -> str:
+        """Return layers D, E and F of the hub's model, hex."""
+        federation = self.durable
+        head = federation.head.id
+        if self._age[0] != head:
+            self._age = head, await asyncio.to_thread(branches.generation, federation)
+        return bytes(branches.layers(federation, self._age[1])).hex()
 
     def _keys(self) -> dict[bytes, str]:
         """Return the state of the key of every board, enrolled or seen."""
@@ -240,10 +238,10 @@ class Handlers:
 
     def _view(self, name: bytes, key: str) -> views.DeviceView:
         known = self.hub.known.get(name) or Known(name.hex())
-        return views.DeviceView.of(known, key)
+        return views.DeviceView.of(known, key, self.hub.following.own(name))
 
 
-def _stream(request: web.Request, data: bytes, digest: str) -> web.Response:
+def stream(request: web.Request, data: bytes, digest: str) -> web.Response:
     """Return a model, or that it has not changed."""
     headers = {hdrs.ETAG: f'"{digest}"', hdrs.CACHE_CONTROL: "no-cache"}
     asked = request.if_none_match or ()

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from paebiru.hub import api_forms as forms
 from paebiru.hub import api_places as of_places
+from paebiru.hub import api_store as stored
 from paebiru.hub import api_views as views
 from paebiru.hub.api_handlers import Answer, Handlers
 from paebiru.hub.metrics import CONTENT_TYPE
@@ -17,7 +18,7 @@ Handler = Callable[[Handlers, web.Request, Any, Any], Awaitable[Answer]]
 
 PARAMETERS = {
     "device": (forms.DEVICE, "a board's id, 16 hex digits"),
-    "name": (forms.MODEL, "a model's name, 16 hex digits"),
+    "model": (stored.MODEL, "a model's name, 16 hex digits, or head, best or final"),
     "number": (forms.ROUND, "a round's number"),
     "place": (of_places.PLACE, "a place's name: a-z, then up to 31 of a-z, 0-9, _ and -"),
 }
@@ -73,22 +74,25 @@ ROUTES = (
         "POST", "/v1/devices/{device}/label", Handlers.label, views.Sent,
         body=forms.Label, status=202, others=(404, 409, 503),
     ),
-    Route("GET", "/v1/rounds", Handlers.rounds, views.Rounds, forms.Page),
-    Route("GET", "/v1/rounds/{number}", Handlers.one_round, views.RoundView, others=(404,)),
+    Route("GET", "/v1/rounds", stored.rounds, stored.Rounds, forms.Page, others=(500,)),
+    Route(
+        "GET", "/v1/rounds/{number}", stored.one_round, stored.RoundDetail, others=(404, 500)
+    ),
     Route("POST", "/v1/rounds/start", Handlers.start, views.Running, body=forms.Nothing),
     Route("POST", "/v1/rounds/stop", Handlers.stop, views.Running, body=forms.Nothing),
     Route("GET", "/v1/model", Handlers.model, "application/octet-stream", others=(304,)),
     Route(
-        "GET", "/v1/model/{name}", Handlers.model_of, "application/octet-stream",
-        others=(304, 404),
+        "GET", "/v1/models/{model}", stored.one_model, "application/octet-stream",
+        others=(304, 404, 500),
     ),
+    Route("GET", "/v1/history", stored.history, stored.History, stored.OfBranch, others=(500,)),
     Route("GET", "/v1/places", of_places.places, of_places.PlacesView),
     Route("GET", "/v1/places/{place}", of_places.place, of_places.PlaceView, others=(404,)),
     Route(
         "POST", "/v1/places/{place}/label", of_places.label_place, of_places.LabelView,
         body=of_places.PlaceLabel, status=202, others=(404, 409, 503),
     ),
-    Route("GET", "/v1/ledger", Handlers.ledger, views.Ledger),
+    Route("GET", "/v1/ledger", stored.ledger, stored.Ledger, others=(500,)),
     Route(
         "GET", "/v1/events", Handlers.events, "application/x-ndjson", forms.Since, others=(503,)
     ),

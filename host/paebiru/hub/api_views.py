@@ -29,6 +29,7 @@ class HubRound(View):
     is_paused: bool = Field(description="no round begins until it is told to go on")
     asked: int
     updates: int = Field(description="counted in the open round")
+    branch: int
 
 
 class HubModel(View):
@@ -39,6 +40,7 @@ class HubModel(View):
     bytes: int = Field(description="of /v1/model")
     weights: int
     sizes: list[int] = Field(description="units of each layer, the input first")
+    layers: str = Field(description="D, E and F of the hub itself, 6 hex digits")
 
 
 class HubView(View):
@@ -80,21 +82,19 @@ class DeviceView(View):
     phase: str
     round: int
     samples: int
+    branch: int = Field(description="of the model that it has (layer D)")
+    own_branch: int | None = Field(description="that it was given; null: it follows its hub")
     state: str = Field(description="the newest state, 32 hex digits; empty: none yet")
     health: Health | None
     up: int = Field(description="bytes from it since the hub started")
     down: int = Field(description="bytes to it since the hub started")
 
     @classmethod
-    def of(cls, known: Known, key: str) -> "DeviceView":
+    def of(cls, known: Known, key: str, own: int | None) -> "DeviceView":
         """Return the view of a board."""
-        return cls.model_validate(
-            {
-                **{name: getattr(known, name) for name in cls.model_fields if name != "key"},
-                "key": key,
-                "health": known.health or None,
-            }
-        )
+        told = {name: getattr(known, name, None) for name in cls.model_fields}
+        more = {"key": key, "own_branch": own, "health": known.health or None}
+        return cls.model_validate({**told, **more})
 
 
 class Devices(View):
@@ -102,28 +102,6 @@ class Devices(View):
 
     total: int
     devices: list[DeviceView]
-
-
-class RoundView(BaseModel):
-    """What came of a round; more figures follow where the hub measures more."""
-
-    model_config = ConfigDict(extra="allow")
-
-    round: int
-    updates: int
-    asked: int
-    missing: list[str] = Field(description="boards that were asked and did not answer")
-    bytes_up: int
-    bytes_down: int
-    model: str
-    close_ms: float
-
-
-class Rounds(View):
-    """A part of the list of rounds, the newest first."""
-
-    total: int
-    rounds: list[RoundView]
 
 
 class Running(View):
@@ -145,20 +123,3 @@ class Sent(View):
 
     device: str = Field(pattern=DEVICE)
     sent: str
-
-
-class LedgerEntry(View):
-    """Bytes of a board on one kind of line, since the hub started."""
-
-    device: str = Field(pattern=DEVICE)
-    link: Literal["tcp", "udp", "serial", "memory"]
-    up: int
-    down: int
-
-
-class Ledger(View):
-    """Bytes by board and line."""
-
-    up: int
-    down: int
-    entries: list[LedgerEntry]

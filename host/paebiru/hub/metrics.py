@@ -1,5 +1,6 @@
 """What Prometheus reads of a hub: counted as it is told, or looked up when it is asked for."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from paebiru import __version__
+from paebiru.federated.durable import Durable
 from paebiru.hub.service import Hub
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -81,6 +83,15 @@ class _Now(Collector):
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self._before: dict[str, Any] = {}  # the figures of the last round before this start
+        self._best: float | None = None  # of the rounds before this start
+        federation = hub.federation
+        if isinstance(federation, Durable):
+            best = federation.store.history.ref(federation.branch, "best")
+            self._best = best.accuracy if best else None
+            for row in federation.store.rounds(federation.branch, limit=2):
+                if row.figures:  # not of one that is open
+                    self._before = json.loads(row.figures)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the hub's figures."""
@@ -96,10 +107,15 @@ class _Now(Collector):
         yield _gauge("round_open", "1 while a round waits for updates", federation.is_open)
         yield _gauge("round_updates", "Updates in the open round", len(federation.updates))
         yield _gauge("paused", "1 while no round is begun", hub.is_paused)
-        newest = hub.summaries[-1] if hub.summaries else {}
+        yield _gauge("branch", "Number of the branch whose rounds are held", federation.branch)
+        newest = hub.summaries[-1] if hub.summaries else self._before
         for name, says in _MEASURED.items():
             if name in newest:
                 yield _gauge(name, says, newest[name])
+        told = [said["accuracy"] for said in hub.summaries if "accuracy" in said]
+        if told or self._best is not None:
+            says = "The best of this branch, 0 to 1"
+            yield _gauge("best_accuracy", says, max([*told, self._best or 0]))
         yield self._bytes()
 
     def _bytes(self) -> Metric:

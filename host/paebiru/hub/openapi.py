@@ -23,6 +23,7 @@ _STATUS = {
     409: "not in the state that things are in",
     413: "the body is too large",
     415: "the content type is not application/json",
+    500: "the hub's store is damaged; it says where",
     503: "too much waits already: try again later",
 }
 _ALWAYS = (400, 401, 403)

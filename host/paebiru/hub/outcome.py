@@ -27,6 +27,21 @@ def summary(
     }
 
 
+def keep(
+    federation: Federation, asked: Callable[[], Collection[bytes]], devices: Collection[bytes]
+) -> None:
+    """Have a durable federation's journal say of each round who was asked, and what went down."""
+    if not isinstance(federation, Durable):
+        return
+    measured = federation.measure
+
+    def measure(made: Federation) -> dict[str, Any]:
+        found = summary(made, made.updates, asked(), len(devices), 0)
+        return {key: found[key] for key in ("asked", "missing", "bytes_down")} | measured(made)
+
+    federation.measure = measure
+
+
 class Ends:
     """Why a hub ends before all of its rounds are held.
 

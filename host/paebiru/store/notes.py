@@ -15,6 +15,9 @@ from paebiru.store.errors import damaged
 _EVENTS = 20_000  # kept
 _MOST = 5_000  # waiting events, then it is written
 
+Sums = dict[tuple[bytes, str, str], int]
+"""Bytes by device, link and direction."""
+
 
 @dataclass
 class Board:
@@ -37,6 +40,8 @@ class Notes:
         self._seen: set[bytes] = set()
         self._bytes: dict[tuple[bytes, str, str, int], int] = {}
         self._events: list[tuple[float, str, bytes | None, str]] = []
+        self.writes = 0
+        """How often what was gathered has become durable."""
 
     def seen(
         self,
@@ -71,6 +76,27 @@ class Notes:
             " ORDER BY round, device, link, direction",
             (since,),
         )
+
+    def kept(self, number: int | None = None) -> Sums:
+        """Return the bytes that are in the file, of a round or of all; may be called by any thread.
+
+        Together with those of `waiting` they are all, if `writes` has not changed meanwhile.
+        """
+        which = "" if number is None else f"WHERE round = {number:d}"
+        found = self._db.rows(
+            f"SELECT device, link, direction, sum(bytes) FROM ledger {which}"
+            " GROUP BY device, link, direction"
+        )
+        return {(device, link, direction): size for device, link, direction, size in found}
+
+    def waiting(self, number: int | None = None) -> Sums:
+        """Return the bytes that are still to be written, of a round or of all."""
+        found: Sums = {}
+        for (device, link, direction, of), size in self._bytes.items():
+            if number in (None, of):
+                key = device, link, direction
+                found[key] = found.get(key, 0) + size
+        return found
 
     def event(self, word: str, device: bytes | None = None, **about: Any) -> None:
         """Note that something has happened."""
@@ -127,6 +153,7 @@ class Notes:
         self._seen.clear()
         self._bytes.clear()
         self._events.clear()
+        self.writes += 1
 
     def _load(self) -> list[Board]:
         return [

@@ -94,6 +94,13 @@ class Store:
         rest = f"{which} ORDER BY number DESC LIMIT {limit:d}"
         return rows.select(self.db, RoundRow, rest)[::-1]
 
+    def published(self, limit: int, offset: int) -> tuple[int, list[RoundRow]]:
+        """Return how many rounds of all branches are published, and a part, the newest first."""
+        which = "WHERE state = 'published'"
+        total = int(self.db.rows(f"SELECT count(*) FROM rounds {which}")[0][0])
+        rest = f"{which} ORDER BY number DESC LIMIT ? OFFSET ?"
+        return total, rows.select(self.db, RoundRow, rest, (limit, offset))
+
     def unfinished(self, branch: int) -> RoundRow | None:
         """Return the round of a branch that is neither published nor dropped."""
         rest = "WHERE state <> 'published' AND state <> 'dropped' AND branch = ?"
