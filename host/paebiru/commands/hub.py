@@ -2,13 +2,22 @@
 
 import asyncio
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from paebiru.commands.inputs import address, units
 from paebiru.console import out, size
-from paebiru.errors import UsageError
+
+_lines = partial(typer.Option, rich_help_panel="Boards and lines")
+_learned = partial(typer.Option, rich_help_panel="What is learned")
+_rounds = partial(typer.Option, rich_help_panel="Rounds")
+_trust = partial(typer.Option, rich_help_panel="Rules and privacy")
+_places = partial(typer.Option, rich_help_panel="Places")
+_api = partial(typer.Option, rich_help_panel="HTTP API")
+_store = partial(typer.Option, rich_help_panel="Store")
 
 _PORT = 7353
 _API = 7380
@@ -20,70 +29,64 @@ def register(app: typer.Typer) -> None:
 
 
 def hub(
-    dir: Annotated[Path, typer.Option(help="Where keys, rounds and models are kept.")] = Path(
-        "hub"
-    ),
     listen: Annotated[
-        str, typer.Option(help="HOST:PORT for boards by network, TCP and UDP.")
+        str, _lines(help="HOST:PORT for boards by network, TCP and UDP.")
     ] = f"127.0.0.1:{_PORT}",
-    serial: Annotated[
-        list[str] | None, typer.Option(help="A serial port; may be given again.")
-    ] = None,
-    find: Annotated[bool, typer.Option(help="Serve what looks like a board on USB.")] = True,
+    serial: Annotated[list[str] | None, _lines(help="A serial port; may be given again.")] = None,
+    find: Annotated[bool, _lines(help="Serve what looks like a board on USB.")] = True,
     dataset: Annotated[
-        str, typer.Option(help="What is learned: digits, vowel, air, wine or watch.")
+        str, _learned(help="Its inputs and classes: digits, vowel, air, wine or watch.")
     ] = "digits",
-    hidden: Annotated[str, typer.Option(help="Hidden units, as 32 or 64,32.")] = "32",
+    hidden: Annotated[str, _learned(help="Hidden units, as 32 or 64,32.")] = "32",
     share: Annotated[
-        float | None, typer.Option(help="Share of the weights sent a round; 0.05, or all --secure.")
+        float | None,
+        _learned(help="Share of the weights sent a round.", show_default="0.05; 1 if --secure"),
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Epochs a board trains a round.")] = 1,
+    epochs: Annotated[int, _learned(help="Epochs a board trains a round.")] = 1,
     proximal: Annotated[
-        float, typer.Option(help="Draws boards back to the round's model (FedProx), as 0.01.")
+        float, _learned(help="Draws boards back to the round's model (FedProx), as 0.01.")
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="Of the first model and the boards' training.")] = 0,
-    rounds: Annotated[int, typer.Option(help="How many rounds.")] = 60,
-    boards: Annotated[int, typer.Option(help="Boards without which no round begins.")] = 1,
-    fraction: Annotated[float, typer.Option(help="Share of the boards a round wants.")] = 1.0,
-    over: Annotated[float, typer.Option(help="Share asked beyond, for those that fail.")] = 0.0,
-    deadline: Annotated[float, typer.Option(help="Seconds a round waits for its boards.")] = 120.0,
-    least: Annotated[int, typer.Option(help="Updates without which it waits on.")] = 1,
+    seed: Annotated[int, _learned(help="Of the first model and the boards' training.")] = 0,
+    rounds: Annotated[int, _rounds(help="The last one; numbered over all branches.")] = 60,
+    boards: Annotated[int, _rounds(help="Boards without which no round begins.")] = 1,
+    fraction: Annotated[float, _rounds(help="Share of the boards a round wants.")] = 1.0,
+    over: Annotated[float, _rounds(help="Share asked beyond, for those that fail.")] = 0.0,
+    deadline: Annotated[float, _rounds(help="Seconds a round waits for its boards.")] = 120.0,
+    least: Annotated[int, _rounds(help="Updates without which it waits on.")] = 1,
     rule: Annotated[
-        str | None, typer.Option(help="Of aggregation: mean, nnm-trimmed, …; by --liars.")
+        str | None, _trust(help="Of aggregation: mean, nnm-trimmed, …; by --liars.")
     ] = None,
-    liars: Annotated[int, typer.Option(help="Boards of a round that may lie.")] = 0,
+    liars: Annotated[int, _trust(help="Boards of a round that may lie.")] = 0,
     epsilon: Annotated[
-        float | None, typer.Option(help="Privacy for all rounds: the mean gets noise.")
+        float | None, _trust(help="Privacy for all rounds: the mean gets noise.")
     ] = None,
-    delta: Annotated[float, typer.Option(help="With --epsilon: the chance that it fails.")] = 1e-3,
-    clip: Annotated[float, typer.Option(help="With --epsilon: longest update, L2 norm.")] = 0.5,
+    delta: Annotated[float, _trust(help="With --epsilon: the chance that it fails.")] = 1e-3,
+    clip: Annotated[float, _trust(help="With --epsilon: longest update, L2 norm.")] = 0.5,
     secure: Annotated[
-        bool, typer.Option("--secure", help="Masked sums: no single update is seen (keys group).")
+        bool, _trust("--secure", help="Masked sums: no single update is seen (keys group).")
     ] = False,
     places: Annotated[
-        Path | None,
-        typer.Option(help="TOML: which boards are where, and what moves what."),
+        Path | None, _places(help="TOML: which boards are where, and what moves what.")
     ] = None,
     api: Annotated[
-        str, typer.Option(help="HOST:PORT of the HTTP API; beyond 127.0.0.1 with a token.")
+        str, _api(help="HOST:PORT where it is served; beyond 127.0.0.1 with a token.")
     ] = f"127.0.0.1:{_API}",
-    no_api: Annotated[bool, typer.Option("--no-api", help="No HTTP API.")] = False,
+    no_api: Annotated[bool, _api("--no-api", help="No HTTP API.")] = False,
     token_file: Annotated[
-        Path | None, typer.Option(help="Whose token callers must send; or PAEBIRU_TOKEN.")
+        Path | None, _api(help="Whose token callers must send; or PAEBIRU_TOKEN.")
     ] = None,
+    dir: Annotated[Path, _store(help="Where keys, rounds and models are kept.")] = Path("hub"),
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with what --dir holds, to the bit.")
+        bool, _store("--resume", help="Go on with what --dir holds, to the bit.")
     ] = False,
-    branch: Annotated[int, typer.Option(help="With --resume: of which branch.")] = 0,
+    branch: Annotated[int, _store(help="With --resume: of which branch (paebiru store).")] = 0,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Serve boards and hold rounds with them, until all are done or Ctrl-C.
 
-    Boards come in with a key of their own (paebiru enroll).  Beyond this machine: --listen
-    0.0.0.0:7353.
+    Boards come in with a key of their own (paebiru enroll); by network: --listen 0.0.0.0:7353.
     """
     from paebiru import accel
-    from paebiru.commands.simulate import _units
     from paebiru.hub.api import Api
     from paebiru.hub.api_guard import token
     from paebiru.hub.policy import Policy
@@ -92,11 +95,11 @@ def hub(
 
     accel.install()
     share = share if share is not None else 1.0 if secure else 0.05
-    host, port = _address("--listen", listen, _PORT)
-    door = None if no_api else Api(*_address("--api", api, _API), token(token_file))
+    host, port = address("--listen", listen, _PORT)
+    door = None if no_api else Api(*address("--api", api, _API), token(token_file))
     policy = Policy(rounds, boards, fraction, over, deadline, least)
     options = Options(
-        dir, dataset, _units(hidden), share, epochs, seed, host, port, tuple(serial or ()), find,
+        dir, dataset, units(hidden), share, epochs, seed, host, port, tuple(serial or ()), find,
         policy, rule, liars, epsilon, delta, clip, api=door, resume=resume,
         branch=branch, places=places, proximal=proximal,
         secure=secure,
@@ -105,13 +108,6 @@ def hub(
     if not json:
         tell.listen(_show)
     asyncio.run(serve(options, tell))
-
-
-def _address(option: str, text: str, usual: int) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise UsageError(f"{option} {text}: give HOST:PORT, as 127.0.0.1:{usual}")
-    return host.strip("[]"), int(port)
 
 
 def _show(said: dict[str, Any]) -> None:
