@@ -78,7 +78,7 @@ class Bench:
             found = CLASSES[n % 3]
             tick = self.feel(found, place)
             assert self.places.fusion.label(place, found, tick, self.now) == (tick, True)
-            await teaching.kept(place, tick)
+            await teaching.labels.kept(place, tick)
             await asyncio.sleep(0)  # what is kept at once lets nobody else in
 
     def told(self, event: str) -> list[dict[str, Any]]:
@@ -120,7 +120,7 @@ async def main(folder: Path) -> None:
     with opened(config(every=5, rounds=3, epochs=1), folder, tell, goes_on=True) as places:
         assert places.teaching
         made = Bench(places, tell, 1)
-        known = {"labels": places.teaching.labels, "round": places.teaching.round}
+        known = {"labels": places.teaching.labels.last, "round": places.teaching.round}
         print(json.dumps({"event": "begun", **known, "left": places.teaching.left}), flush=True)
         learning = asyncio.create_task(places.teaching.run())
         while not learning.done():

@@ -371,6 +371,34 @@ def test_what_is_labelled_is_told_once_its_state_is_known() -> None:
     assert not line.fusion.participants["here"].count
 
 
+@given(
+    st.lists(st.tuples(st.integers(0, 11), st.integers(0, 2), st.booleans()), max_size=20),
+    st.permutations(range(20)),
+)
+def test_when_a_label_comes_does_not_matter(
+    labels: list[tuple[int, int, bool]], order: list[int]
+) -> None:
+    """Before its tick is fused or after, in whatever order: the same states are learned, once."""
+    wanted = {second: found for second, found, _ in labels}
+    late = {second for second, _, is_late in labels if is_late}
+
+    def learned(late: set[int]) -> list[Labelled]:
+        line = Line(electronic=CLASSES)
+        told: list[Labelled] = []
+        line.fusion.learn = lambda place, labelled: told.append(labelled)
+        for second in range(12):
+            line.second(state(l0=0x81 + second), b"")
+            if second in wanted and second not in late:
+                line.fusion.label("here", wanted[second], BEGIN + 1000 * second + 7, line.now)
+        line.settle()
+        for second in sorted(late, key=lambda second: order[second]):
+            line.fusion.label("here", wanted[second], BEGIN + 1000 * second, line.now)
+        return sorted(told)
+
+    assert learned(late) == learned(set())
+    assert {(t.time - BEGIN) // 1000: t.found for t in learned(late)} == wanted
+
+
 def test_a_label_comes_with_what_the_model_found_before() -> None:
     line = Line(electronic={"classes": ["rest", "work"], "hidden": [8]})
     told: list[Labelled] = []

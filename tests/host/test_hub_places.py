@@ -7,15 +7,28 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
-from paebiru import accel
+import light_boards
+from hub_api_lab import Caller
+from hub_process import HubProcess, free_port
+from paebiru import accel, boards
+from paebiru.deploy import onto
+from paebiru.deploy.copy import copy
+from paebiru.deploy.repl import Repl
+from paebiru.deploy.settings import device, parse
+from paebiru.enrollment import enroll
 from paebiru.errors import UsageError
-from places_lab import CLASSES, bench, config
+from paebiru.keys import KeyStore
+from paebiru.vboard import VirtualBoard
+from places_lab import CLASSES, FAULT, REST, WORK, bench, byte_of, config
+from sil import bytesil, jsil
+from sil.jsil_head import ROTATE
 from targets import ROOT
 
 
@@ -47,9 +60,9 @@ def test_labels_of_two_places_teach_both(tmp_path: Path) -> None:
             assert learned[-1]["accuracy"] > 0.95 > learned[0]["accuracy"]
             assert made.right(30) > 0.95
             assert made.right(30, "yard") > 0.95
-            assert not teaching.tried["bench"], "no label came to a model"
+            assert not teaching.labels.tried["bench"], "no label came to a model"
             await made.teach(12)
-            assert sum(teaching.tried["bench"]) >= 11
+            assert sum(teaching.labels.tried["bench"]) >= 11
             assert len(made.told("label")) == 72
             assert made.places.fusion.participants["bench"].count == 42
             running.cancel()
@@ -107,7 +120,7 @@ def test_what_was_learned_and_what_is_left_survives(tmp_path: Path) -> None:
             assert teaching.left in (left, left - 1)
             assert teaching.round == 8 - teaching.left >= 3
             assert made.places.fusion.participants["bench"].samples == samples
-            assert (teaching.labels, teaching.new) == (32, 2)
+            assert (teaching.labels.last, teaching.new) == (32, 2)
             assert made.places.fusion.snapshot()["model"]
             running = asyncio.create_task(teaching.run())
             await made.until_learned()
@@ -159,11 +172,11 @@ def test_a_label_that_cannot_be_kept_is_not_learned_and_may_come_again(tmp_path:
             made.places.fusion.label("bench", "work", tick, made.now)
             assert "problem" in made.told("label")[-1]
             assert not made.places.fusion.participants["bench"].count
-            assert (teaching.labels, teaching.new) == (0, 0)
+            assert (teaching.labels.last, teaching.new) == (0, 0)
             with sqlite3.connect(tmp_path / "hub.sqlite") as db:
                 db.execute("DROP TRIGGER full")
             made.places.fusion.label("bench", "work", tick, made.now)
-            await teaching.kept("bench", tick)
+            await teaching.labels.kept("bench", tick)
             assert "problem" not in made.told("label")[-1]
             assert made.places.fusion.participants["bench"].count == 1
 
@@ -177,7 +190,7 @@ def test_the_oldest_labels_give_way(tmp_path: Path) -> None:
             samples = made.places.fusion.participants["bench"].samples
         with bench(tmp_path, goes_on=True) as made:
             assert made.places.teaching
-            assert made.places.teaching.labels == 210
+            assert made.places.teaching.labels.last == 210
             assert made.places.fusion.participants["bench"].samples == samples
             assert len(samples) == 200
 
@@ -210,3 +223,159 @@ def test_what_was_said_to_be_kept_survives_kills(tmp_path: Path) -> None:
     print(f"{kept} labels, {rounds} rounds")
     assert rounds >= 4
     assert kept > 10
+
+
+# -- the command, with boards that are real MicroPython VMs
+
+LAMP = 4  # the pin of the virtual board's pulsed output
+DUTY = {REST: 0, WORK: 127 * 257, FAULT: 255 * 257}  # what `acts` below asks for
+PLACES = """
+[electronic]
+classes = ["rest", "work", "fault"]
+hidden = [8]
+every = 50
+rounds = 10
+epochs = 8
+
+[places.bench]
+boards = ["{eye}", "{hand}"]
+period_ms = 100
+horizon_ms = 600
+hold_ms = 1000
+
+[places.bench.acts]
+classes = {{ work = {{ rho = -1 }}, fault = {{ rho = 0 }} }}
+"""
+
+
+def recording(layer: int, phases: tuple[str, ...], states: int) -> bytes:
+    """Return the states of a board, so many of each phase, as it perceives them."""
+    rows = []
+    for found in phases:
+        for spin in range(states):
+            raw = bytearray(16)
+            raw[layer] = byte_of(layer, found, spin)
+            rows.append(bytes(raw))
+    return jsil.pack(rows, mode=ROTATE, group=8)
+
+
+def settings(name: str, layer: int, port: int) -> dict[str, Any]:
+    return {
+        "name": name, "links": ["tcp"], "link": {"tcp": {"host": "127.0.0.1", "port": port}},
+        "watchdog_ms": 0, "period_ms": 100, "batch": 1,
+        "sensors": [{"driver": "replay", "layer": layer, "file": f"{name}.jsil", "period": 100}],
+    }  # fmt: skip
+
+
+def truth(state: str) -> str | None:
+    """Return the class of a fused state: what both boards' bytes of then say together."""
+    raw = bytes.fromhex(state)
+    if not (raw[0] and raw[4]):
+        return None
+    if bytesil.rho(raw[0]) < 0:
+        return REST
+    return FAULT if bytesil.phase(raw[4]) >= 8 else WORK
+
+
+class PlaceOfBoards:
+    """An eye and a hand at a place; the hand has a lamp that layer 6 moves."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._folder = folder
+        self._stack = stack
+        self.port, self.api = free_port(), free_port()
+        self.hand = stack.enter_context(VirtualBoard(folder / "hand", heap=512 * 1024))
+        self.caller = Caller(self.api)
+        names = {"eye": b"light000".hex(), "hand": self.hand.id}
+        (folder / "places.toml").write_text(PLACES.format(**names))
+
+    def hub(self, *options: str) -> HubProcess:
+        """Start the hub."""
+        running = HubProcess(
+            self._folder / "hub", "--listen", f"127.0.0.1:{self.port}", "--api",
+            f"127.0.0.1:{self.api}", "--places", str(self._folder / "places.toml"), *options,
+            api=True,
+        )  # fmt: skip
+        self._stack.callback(running.process.wait)
+        self._stack.callback(running.process.kill)
+        return running
+
+    def start(self) -> None:
+        """Give the boards their firmware and keys, and start them."""
+        board = boards.load("vm")
+        with closing(KeyStore(self._folder / "hub" / "keys.sqlite")) as keys:
+            files = {
+                "eye.jsil": recording(0, (REST, WORK), 15),
+                "hand.jsil": recording(4, (WORK, FAULT), 11),
+            }
+            given = {**settings("hand", 4, self.port), "outputs": {"6": "lamp"}}
+            bundle = onto.prepare(board, parse(given), files)
+            of_eye = device(board, parse(settings("eye", 0, self.port)))
+            eye = light_boards.put(self._folder / "eye", 0, bundle.configured(of_eye), keys)
+            self._stack.callback(eye.kill)
+            eye.start()
+            copy(self.hand.port, bundle)
+            with Repl(self.hand.port) as repl:
+                enroll(repl, keys)
+                repl.reset()
+
+    def label(self, running: HubProcess, count: int) -> None:
+        """Say what so many fused states were."""
+        labels = 0
+        while labels < count:
+            fused = running.event("fused", 60)
+            found = truth(fused["state"])
+            if found is None:
+                continue
+            assert fused["where"] == "nowhere"
+            assert not self.hand.outputs.get(LAMP, 0)
+            label = {"class": found, "at": fused["time"]}
+            sent = self.caller.post("/v1/places/bench/label", label)
+            assert (sent.status, sent.json["kept"]) == (202, True), sent.data
+            labels += 1
+
+    def watch(self, running: HubProcess, count: int) -> float:
+        """See so many states told, and the lamp show each class; return how often L5 is right."""
+        right: list[bool] = []
+        lit: set[int] = set()
+        while len(right) < count or lit != set(DUTY.values()):
+            fused = running.event("fused", 20)
+            lit.add(self.hand.outputs.get(LAMP, 0))
+            found = truth(fused["state"])
+            if found:
+                assert fused["where"] == "hub"
+                right.append(fused["class"] == CLASSES.index(found))
+                acts = f"class:{CLASSES[fused['class']]}" if fused["class"] else None
+                assert fused["rule"] == acts
+            assert len(right) < 20 * count, f"the lamp showed {lit}"
+        return sum(right) / len(right)
+
+
+@pytest.mark.skipif(light_boards.VM is None, reason="no micropython: make setup")
+def test_two_boards_teach_their_place_and_the_hub_is_killed(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        place = PlaceOfBoards(tmp_path, stack)
+        running = place.hub()
+        place.start()
+        running.event("listening")
+        place.label(running, 50)
+        running.until(lambda said: said["event"] == "learned" and not said["left"], 60)
+        assert place.watch(running, 40) > 0.9
+        known = place.caller.get("/v1/places").json
+        running.process.kill()
+        running.process.wait()
+
+        running = place.hub("--resume")
+        running.event("listening")
+        again = place.caller.get("/v1/places").json
+        assert again["learning"] == known["learning"]
+        assert (again["learning"]["round"], again["learning"]["labels"]) == (10, 50)
+        assert again["places"][0]["samples"] == 50
+        running.until(lambda said: said["event"] == "fused" and truth(said["state"]) is not None)
+        assert place.watch(running, 40) > 0.9
+        assert place.caller.get("/v1/places/bench").json["boards"] == again["places"][0]["boards"]
+        assert place.caller.get("/v1/places/yard").status == 404
+        late = place.caller.post("/v1/places/bench/label", {"class": WORK, "at": 1})
+        assert late.status == 409
+        assert "no state of 1 is kept" in late.json["error"]
+        assert running.stop() == 0

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
+from paebiru.federated import evaluate
 from sil import bytesil, tables
 from sil.confidence import answer_byte
 from sil.errors import ModelError
@@ -74,6 +77,19 @@ def inputs(perception: bytes) -> bytes:
 
 def _q5(cosine: int) -> int:
     return (cosine + 256) >> 9
+
+
+def accuracy(sizes: tuple[int, ...], codes: bytes, samples: Sequence[tuple[bytes, int]]) -> float:
+    """Return the share of samples, inputs and class each, that a model has right; 0 for none.
+
+    Raises:
+        ModelError: the model has another shape or could overflow.
+    """
+    if not samples:
+        return 0.0
+    rows = np.frombuffer(b"".join(row for row, _ in samples), dtype=np.uint8)
+    found = np.array([found for _, found in samples], dtype=np.uint8)
+    return evaluate.accuracy(sizes, codes, rows.reshape(len(found), -1), found, signed=True)
 
 
 class Electronic:

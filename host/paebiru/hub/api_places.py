@@ -85,17 +85,18 @@ async def places(handlers: Handlers, request: web.Request, query: Any, body: Any
     found = handlers.hub.places
     if found is None:
         return PlacesView(time=0, learning=None, places=[])
-    names = found.fusion.config.places
+    known = found.fusion.snapshot()["places"]
     return PlacesView(
         time=found.now,
         learning=_teaching(found),
-        places=[_place(found, name) for name in sorted(names)],
+        places=[_place(found, name, known[name]) for name in sorted(known)],
     )
 
 
 async def place(handlers: Handlers, request: web.Request, query: Any, body: Any) -> PlaceView:
     """One place."""
-    return _place(*_named(handlers, request))
+    found, name = _named(handlers, request)
+    return _place(found, name, found.fusion.snapshot()["places"][name])
 
 
 async def label_place(
@@ -107,7 +108,7 @@ async def label_place(
         tick, is_kept = await found.label(name, body.class_, body.at)
     except (StoreError, TimeoutError) as error:
         why = str(error) or "the store does not answer"
-        raise Refusal(503, why, "the label is not kept: give it again later") from None
+        raise Refusal(503, why, "give it again later: the same label twice counts once") from None
     except UsageError as error:
         raise Refusal(409, str(error), "see GET /v1/places for its classes and clock") from None
     return LabelView(place=name, time=tick, kept=is_kept)
@@ -120,13 +121,12 @@ def _named(handlers: Handlers, request: web.Request) -> tuple[Places, str]:
     return found, name
 
 
-def _place(found: Places, name: str) -> PlaceView:
-    known = found.fusion.snapshot()["places"][name]
+def _place(found: Places, name: str, known: dict[str, Any]) -> PlaceView:
     state = known["state"] or {}
     electronic, found_class = found.fusion.config.electronic, state.get("class")
     if electronic and state.get("where") == "hub":  # a board's classes are its own
         found_class = electronic.classes[state["class"]]
-    tried = found.teaching.tried[name] if found.teaching else []
+    tried = found.teaching.labels.tried[name] if found.teaching else []
     return PlaceView.model_validate(
         {
             "place": name,
@@ -155,7 +155,7 @@ def _teaching(found: Places) -> TeachingView | None:
         round=teaching.round,
         model=teaching.model.hex(),
         accuracy=teaching.accuracy,
-        labels=teaching.labels,
+        labels=teaching.labels.last,
         new=teaching.new,
         every=electronic.every,
         left=teaching.left,

@@ -48,7 +48,7 @@ class Places:
         now = _now()
         tick, is_known = self.fusion.label(place, found, now if at is None else at, now)
         if self.teaching and is_known:
-            await self.teaching.kept(place, tick)
+            await self.teaching.labels.kept(place, tick)
         return tick, is_known
 
     def hear(self, word: str, device: Device, about: object) -> None:

@@ -11,25 +11,21 @@ through the journal of `federated.durable`.  What is left to do follows from the
 
 import asyncio
 import json
+import logging
 import time
-from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from paebiru.errors import UsageError
-from paebiru.federated import evaluate
 from paebiru.federated.durable import Durable, begin, resume
 from paebiru.federated.rounds import Federation
 from paebiru.fusion import Fusion, learn_together
 from paebiru.fusion.config import Electronic
-from paebiru.fusion.electronic import INPUTS
-from paebiru.fusion.place import Labelled
-from paebiru.hub.samples import NO_GUESS, SampleRow, Samples
+from paebiru.fusion.electronic import accuracy
+from paebiru.hub.labels import Labels
 from paebiru.hub.tell import Telling
 from paebiru.store import Store, StoreError
 from paebiru.store.group import beside, inline
@@ -37,9 +33,9 @@ from sil.errors import ModelError
 
 _RATE = 256  # a server rate of 1.0: what places learn counts in full
 _SEED = 1
-_TRIED = 100  # newest labels of a place by which its accuracy goes
 _AGAIN = 5.0  # s until a round that failed is tried again
-_PATIENCE = 10.0  # s for a label to be kept
+
+_log = logging.getLogger(__name__)
 
 
 class Teaching:
@@ -52,8 +48,7 @@ class Teaching:
         goes_on: whether there may be rounds and labels in the store already.
 
     Attributes:
-        labels: the number of the newest label that is kept.
-        new: labels that no round was held for yet.
+        labels: what is learned from.
         left: rounds that are to be held now.
         round, model, accuracy: the last round, what came of it, and how much of all labels that
             has right; None before the first, or where it could not be measured.
@@ -66,48 +61,28 @@ class Teaching:
     def __init__(self, fusion: Fusion, store: Store, tell: Telling, goes_on: bool) -> None:
         assert fusion.config.electronic
         self.fusion = fusion
-        self.tried: dict[str, deque[bool]] = {}
         self._electronic: Electronic = fusion.config.electronic
         self._store = store
         self._tell = tell
-        self._samples = Samples(store, {n: f.capacity for n, f in fusion.config.places.items()})
-        self._next = self.labels = self._samples.last()
-        self._writing: dict[tuple[str, int], asyncio.Future[StoreError | None]] = {}
-        self._is_busy = False
-        self._later: list[tuple[str, bytes, int]] = []  # for places that are being taught
-        self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Event()
         self._executor = ThreadPoolExecutor(1, "paebiru-places")
-        for name in fusion.config.places:
-            self._remember(name)
+        self.labels = Labels(fusion, store, tell, self._changed.set)
         self._federation = self._begin(goes_on)
         self._trained, self.left = self._journal()
         self._show()
-        fusion.learn = self._keep
 
     def close(self) -> None:
-        """Keep what waits to be kept."""
+        """Wait for the round at hand, and keep what waits to be kept."""
         self._executor.shutdown()
-        self._samples.keeping.drain()
+        self.labels.keeping.drain()
 
     @property
     def new(self) -> int:
         """Labels that no round was held for."""
-        return self.labels - self._trained
+        return self.labels.last - self._trained
 
-    # -- from the store
-
-    def _remember(self, place: str) -> None:
-        member = self.fusion.participants[place]
-        self.tried[place] = deque(maxlen=_TRIED)
-        for row in self._samples.of(place, INPUTS):
-            try:
-                found = self._electronic.number(row.found)
-            except ValueError as error:
-                raise UsageError(f"{self._store.folder} has labels whose {error}") from None
-            member.add(row.inputs, found)
-            if row.guess != NO_GUESS:
-                self.tried[place].append(row.guess == 1)
+    # -- the federation's store
 
     def _begin(self, goes_on: bool) -> Durable:
         task = self.fusion.task()
@@ -142,69 +117,11 @@ class Teaching:
             )
         return said["labels"], said["left"] + rows[-1].is_unpublished()
 
-    # -- labels
-
-    async def kept(self, place: str, tick: int) -> None:
-        """Wait until the label of a tick, that is known, is kept.
-
-        Raises:
-            StoreError: it could not be.
-        """
-        writing = self._writing.get((place, tick))
-        if writing is None:
-            return
-        async with asyncio.timeout(_PATIENCE):
-            error = await asyncio.shield(writing)
-        if error:
-            raise error
-
-    def _keep(self, place: str, labelled: Labelled) -> None:
-        if not labelled.inputs:
-            self._label(place, labelled, problem="nothing was perceived then")
-            return
-        self._next += 1
-        guess = NO_GUESS if labelled.guess < 0 else int(labelled.guess == labelled.found)
-        name = self._electronic.classes[labelled.found]
-        row = SampleRow(self._next, place, time.time(), name, guess, labelled.inputs)
-        writing: asyncio.Future[StoreError | None] = self._loop.create_future()
-        self._writing[place, labelled.time] = writing
-
-        def written(error: StoreError | None) -> None:
-            del self._writing[place, labelled.time]
-            if error:
-                self.fusion.forget_label(place, labelled.time)
-                self._label(place, labelled, problem=str(error))
-            else:
-                self._learn(row, labelled.found)
-                self._label(place, labelled)
-            writing.set_result(error)
-
-        self._samples.keeping.add(row, written)
-
-    def _learn(self, row: SampleRow, found: int) -> None:
-        self.labels = max(self.labels, row.id)
-        if row.guess != NO_GUESS:
-            self.tried[row.place].append(row.guess == 1)
-        self._later.append((row.place, row.inputs, found))
-        self._hand_over()
-        self._changed.set()
-
-    def _hand_over(self) -> None:
-        """Give places their new samples, unless a thread reads those they have."""
-        if not self._is_busy:
-            for place, inputs, found in self._later:
-                self.fusion.participants[place].add(inputs, found)
-            self._later.clear()
-
-    def _label(self, place: str, labelled: Labelled, **more: str) -> None:
-        name = self._electronic.classes[labelled.found]
-        self._tell("label", place=place, time=labelled.time, **{"class": name}, **more)
-
     # -- rounds
 
     async def run(self) -> None:
         """Hold rounds when there is something new to learn, for ever."""
-        self._samples.keeping.run = beside(self._loop)
+        self.labels.keeping.run = beside(self._loop)
         try:
             while True:
                 while not self.left and self.new < self._electronic.every:
@@ -212,24 +129,25 @@ class Teaching:
                     await self._changed.wait()
                 try:
                     await self._round()
-                except (StoreError, OSError) as error:
+                except Exception as error:
+                    if not isinstance(error, StoreError):
+                        _log.exception("layer 5's round has met a fault of its own")
                     self._warn(error)
                     await asyncio.sleep(_AGAIN)
         finally:
-            self._samples.keeping.run = inline
+            self.labels.keeping.run = inline
 
     async def _round(self) -> None:
         if not self.left:
-            self.left, self._trained = self._electronic.rounds, self.labels
+            self.left, self._trained = self._electronic.rounds, self.labels.last
         self._federation.settings = {
             "classes": self._electronic.classes, "labels": self._trained, "left": self.left - 1,
         }  # fmt: skip
         begun = time.perf_counter()
-        self._is_busy = True  # also when this is cancelled: `close` waits for the thread
+        self.labels.hold()  # also when this is cancelled: `close` waits for the thread
         work = self._loop.run_in_executor(self._executor, self._hold)
         await asyncio.wait([work])
-        self._is_busy = False
-        self._hand_over()
+        self.labels.release()
         taken = work.result()
         self.left -= 1
         self._show()
@@ -250,16 +168,11 @@ class Teaching:
     def _measure(self, federation: Federation) -> dict[str, Any]:
         """Return how much of all labels a new model has right; of labels that it has seen."""
         samples = [s for member in self.fusion.participants.values() for s in member.samples]
-        if not samples:
-            return {}
-        x = np.frombuffer(b"".join(inputs for inputs, _ in samples), dtype=np.uint8)
-        y = np.array([found for _, found in samples], dtype=np.uint8)
-        sizes, codes = federation.task.sizes, federation.master.codes()
         try:
-            right = evaluate.accuracy(sizes, codes, x.reshape(len(y), -1), y, signed=True)
+            right = accuracy(federation.task.sizes, federation.master.codes(), samples)
         except ModelError:
             return {}
-        return {"accuracy": round(right, 4)}
+        return {"accuracy": round(right, 4)} if samples else {}
 
     def _show(self) -> None:
         """Let layer 5 be what the last round made."""
