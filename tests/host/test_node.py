@@ -8,7 +8,6 @@ import pytest
 from paebiru.federated import evaluate
 from paebiru.sim.flash import PowerCut
 from paebiru.testing import Faults, LossyLink
-from sil import jsil
 from sil import protocol as p
 from wine_lab import BOARDS, WineLab, config, recording, undisturbed, world
 
@@ -216,36 +215,6 @@ def test_a_model_for_another_sensor_is_refused_with_the_reason() -> None:
     texts = [health.text.decode() for health in lab.heard("health")]
     assert any("takes 12 inputs, this board's sensor gives 13" in text for text in texts)
     assert len(lab.heard("refused")) == 1, "it is not offered again and again"
-
-
-def test_raw_samples_never_leave() -> None:
-    """All posts are of the known kinds, and no row of the recording is in what is sent."""
-    lab = WineLab(1)
-    sent = bytearray()
-    board = lab.boards[BOARDS[0]]
-    take = board.wire.take
-    wire_type = type(board.wire)
-
-    def listen(self: Any) -> bytes:
-        data = take()
-        sent.extend(data)
-        return data
-
-    original = wire_type.take
-    wire_type.take = listen  # type: ignore[method-assign]
-    try:
-        lab.until_known()
-        lab.round()
-        lab.run(20_000)
-    finally:
-        wire_type.take = original  # type: ignore[method-assign]
-    assert len(sent) > 500
-    rows = list(jsil.unpack(recording(0)))
-    assert len(rows) > 20
-    for row in rows:
-        assert row[:13] not in sent
-    words = {word for word, _, _ in lab.told}
-    assert words <= {"up", "status", "health", "states", "answer", "update", "committed"}
 
 
 def test_without_a_key_it_says_so_and_goes_on_sensing() -> None:
