@@ -53,6 +53,7 @@ class Door:
         self.back_off = BackOff()
         self._store = store
         self._nonce = nonce
+        self._seen: tuple[int, int] | None = None  # of the keys, when sessions were looked at
 
     def answer(self, session: Responder, address: str, now: float) -> bool:
         """Answer the HELLO at hand in ``session``; tell whether its key had signed it."""
@@ -67,11 +68,17 @@ class Door:
     def entered(self, session: Responder, address: str) -> None:
         """Note that the session is up: its device has proved its key."""
         self.back_off.forgive(address)
+        self._seen = None  # its key may have gone since it was challenged
         self._store.proved(session.device, session.epoch)
         salt = self._store.follow_up(session.device, session.epoch)
         if salt:
             body = (session.epoch + 1).to_bytes(2, "little") + salt
             session.send(m.ROTATE, body, 0, len(body))
+
+    def has_changed(self) -> bool:
+        """Tell whether keys or sessions are others than at the last call."""
+        seen, self._seen = self._seen, self._store.version()
+        return seen != self._seen
 
     def still_open(self, session: Responder) -> bool:
         """Hang up on a session whose key was taken away; call now and then for each."""

@@ -130,6 +130,11 @@ class KeyStore:
         ).fetchone()
         return DeviceKey(row[0], epoch) if row else None
 
+    def version(self) -> tuple[int, int]:
+        """Return what is another one once anything in the file was changed, by whomever."""
+        others: int = self._db.execute("PRAGMA data_version").fetchone()[0]
+        return others, self._db.total_changes
+
     def is_revoked(self, device: bytes) -> bool:
         """Tell whether a device was enrolled once and is not welcome any more."""
         row = self._db.execute(

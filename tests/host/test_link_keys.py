@@ -20,6 +20,7 @@ from sil.link import events as ev
 from sil.link import keys
 from sil.link import messages as m
 from sil.link.keys import DeviceKey
+from sil.link.posts import Outbox
 from sil.link.responder import Responder
 
 
@@ -211,3 +212,23 @@ def test_back_off_forgets_the_oldest_address() -> None:
         back_off.failed(str(number), 8)
     assert len(back_off) == 100
     assert back_off.failed("a", 8)
+
+
+def test_a_door_looks_again_when_anybody_changed_a_key_and_when_a_board_came_in(
+    store: KeyStore, tmp_path: Path
+) -> None:
+    door = Door(store)
+    assert door.has_changed()
+    assert not door.has_changed()
+    store.enroll(DEVICE, DeviceKey(bytes(32), 1))
+    assert door.has_changed()
+    assert not door.has_changed()
+    other = KeyStore(tmp_path / "hub" / "keys.sqlite")  # as `paebiru keys` has
+    other.list()
+    assert not door.has_changed()
+    other.revoke(DEVICE)
+    other.close()
+    assert door.has_changed()
+    assert not door.has_changed()
+    door.entered(Responder(Outbox(1)), "somewhere")
+    assert door.has_changed()
