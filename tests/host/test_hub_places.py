@@ -24,6 +24,8 @@ from paebiru.deploy.repl import Repl
 from paebiru.deploy.settings import device, parse
 from paebiru.enrollment import enroll
 from paebiru.errors import UsageError
+from paebiru.fusion.config import Config
+from paebiru.hub import teach
 from paebiru.keys import KeyStore
 from paebiru.vboard import VirtualBoard
 from places_lab import CLASSES, FAULT, REST, WORK, bench, byte_of, config
@@ -179,6 +181,64 @@ def test_a_label_that_cannot_be_kept_is_not_learned_and_may_come_again(tmp_path:
             await teaching.labels.kept("bench", tick)
             assert "problem" not in made.told("label")[-1]
             assert made.places.fusion.participants["bench"].count == 1
+
+    asyncio.run(main())
+
+
+def test_a_round_that_cannot_be_stored_is_held_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teach, "_AGAIN", 0.05)
+
+    async def main() -> None:
+        with bench(tmp_path, config(every=6, rounds=2)) as made:
+            teaching = made.places.teaching
+            assert teaching
+            for table in ("updates", "rounds"):
+                with sqlite3.connect(tmp_path / "hub.sqlite") as db:
+                    db.execute(f"CREATE TRIGGER full BEFORE INSERT ON {table}"
+                               " BEGIN SELECT RAISE(ABORT, 'full'); END")  # fmt: skip
+                warned = len(made.told("warning"))
+                running = asyncio.create_task(teaching.run())
+                await made.teach(6)
+                async with asyncio.timeout(30):
+                    while len(made.told("warning")) < warned + 3:
+                        await asyncio.sleep(0.01)
+                assert teaching.left == 2
+                before = made.told("learned")
+                with sqlite3.connect(tmp_path / "hub.sqlite") as db:
+                    db.execute("DROP TRIGGER full")
+                await made.until_learned()
+                assert len(made.told("learned")) == len(before) + 2
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+def test_places_without_labels_are_not_taught(tmp_path: Path) -> None:
+    """All places have other names than those whose labels are kept."""
+
+    async def main() -> None:
+        with bench(tmp_path, config(every=6)) as made:
+            await made.teach(6)
+        renamed = config(every=6).model_dump(by_alias=True)
+        renamed["places"] = {
+            f"new-{name}": {**form, "boards": [board.hex() for board in form["boards"]]}
+            for name, form in renamed["places"].items()
+        }
+        with bench(tmp_path, Config.model_validate(renamed), goes_on=True) as made:
+            teaching = made.places.teaching
+            assert teaching
+            assert teaching.new == 6
+            running = asyncio.create_task(teaching.run())
+            await asyncio.sleep(0.2)
+            assert not made.told("learned") and not made.told("warning")
+            await made.teach(3, "new-yard")
+            await made.until_learned()
+            assert made.told("learned")[-1]["places"] == 1
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
 
     asyncio.run(main())
 

@@ -124,7 +124,7 @@ class Teaching:
         self.labels.keeping.run = beside(self._loop)
         try:
             while True:
-                while not self.left and self.new < self._electronic.every:
+                while not self._is_due():
                     self._changed.clear()
                     await self._changed.wait()
                 try:
@@ -136,6 +136,11 @@ class Teaching:
                     await asyncio.sleep(_AGAIN)
         finally:
             self.labels.keeping.run = inline
+
+    def _is_due(self) -> bool:
+        """Tell whether there is something to learn, by somebody: places may have been renamed."""
+        can = any(member.count for member in self.fusion.participants.values())
+        return can and (bool(self.left) or self.new >= self._electronic.every)
 
     async def _round(self) -> None:
         if not self.left:
@@ -149,6 +154,8 @@ class Teaching:
         await asyncio.wait([work])
         self.labels.release()
         taken = work.result()
+        if not taken:
+            raise StoreError("no place's part in the round could be stored: it is held again")
         self.left -= 1
         self._show()
         self._tell(
