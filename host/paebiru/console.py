@@ -1,10 +1,13 @@
 """What every command shows on: colours where the terminal has them, one line for an error."""
 
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 from rich.markup import escape
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -13,6 +16,22 @@ err = Console(stderr=True, highlight=False)
 def say(text: str) -> None:
     """Print a line as it is: file names are no markup and are not wrapped."""
     out.print(text, markup=False, soft_wrap=True)
+
+
+def bytes_bar() -> "Progress":
+    """Return a bar for bytes on their way, with the time left; nothing where no terminal is."""
+    from rich.progress import (  # here: most commands show none
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
+        console=out, transient=True, disable=not out.is_terminal,
+    )  # fmt: skip
 
 
 def fail(message: str, code: int = 2) -> NoReturn:

@@ -21,22 +21,22 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def board(
-    vm: Annotated[bool, typer.Option("--vm", help="a virtual board: MicroPython's VM")] = False,
-    folder: Annotated[Path, typer.Option("--dir", help="its flash, NVS and identity")] = Path(
+    vm: Annotated[bool, typer.Option("--vm", help="A virtual board: MicroPython's VM.")] = False,
+    folder: Annotated[Path, typer.Option("--dir", help="Its flash, NVS and identity.")] = Path(
         "board"
     ),
     tcp: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="a TCP port; port 0 chooses one")
+        str, typer.Option(metavar="HOST:PORT", help="A TCP port; port 0 chooses one.")
     ] = "",
-    pty: Annotated[bool, typer.Option("--pty", help="a pseudo-terminal (the default)")] = False,
+    pty: Annotated[bool, typer.Option("--pty", help="A pseudo-terminal (the default).")] = False,
     link: Annotated[
-        Path | None, typer.Option(help="a name for the pseudo-terminal that stays the same")
+        Path | None, typer.Option(help="A name for the pseudo-terminal that stays the same.")
     ] = None,
-    heap: Annotated[str, typer.Option(help="memory that a program finds free")] = "320k",
+    heap: Annotated[str, typer.Option(help="Memory that a program finds free.")] = "320k",
     world: Annotated[
-        Path | None, typer.Option(help="what the sensors have recorded (WORLD.md)")
+        Path | None, typer.Option(help="What the sensors have recorded (WORLD.md).")
     ] = None,
-    size: Annotated[str, typer.Option(help="of a new board's flash [default: 2M]")] = "",
+    size: Annotated[str, typer.Option(help="Of a new board's flash; 2M if left out.")] = "",
 ) -> None:
     """Run a virtual board until Ctrl-C: mpremote and paebiru deploy take it for a real one."""
     if not vm:

@@ -1,13 +1,14 @@
 """``paebiru boards``: the boards that Paebiru knows, and what is on each."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from paebiru import boards as known
-from paebiru.boards.model import Board
 from paebiru.console import out, say
+
+if TYPE_CHECKING:
+    from paebiru.boards.model import Board
 
 STATUS = {
     "hardware": "run on hardware",
@@ -28,6 +29,8 @@ def register(parent: typer.Typer) -> None:
 @app.callback()
 def every(context: typer.Context) -> None:
     """List the boards: name, chip, runtime, and how far each was tried."""
+    from paebiru import boards as known
+
     if context.invoked_subcommand:
         return
     table = Table("board", "chip", "runtime", "status", box=None, pad_edge=False)
@@ -40,9 +43,11 @@ def every(context: typer.Context) -> None:
 
 @app.command()
 def show(
-    board: Annotated[str, typer.Argument(help="a board's name, or your own TOML file")],
+    board: Annotated[str, typer.Argument(help="A board's name, or your own TOML file.")],
 ) -> None:
     """Show what a board has: pins by role, links, memory, flash."""
+    from paebiru import boards as known
+
     found = known.load(board)
     say(f"{found.name}: {found.description}")
     table = Table(show_header=False, box=None, pad_edge=False)
@@ -55,7 +60,7 @@ def show(
     out.print(table)
 
 
-def _facts(board: Board) -> list[tuple[str, str]]:
+def _facts(board: "Board") -> list[tuple[str, str]]:
     memory, flash = board.memory, board.flash
     psram = f", {_size(memory.psram)} of PSRAM" if memory.psram else ""
     radios = [name for name, has in board.radio.model_dump().items() if has]
@@ -86,7 +91,7 @@ def _size(count: int) -> str:
     return f"{count >> 20} MiB" if count % (1 << 20) == 0 else f"{count >> 10} KiB"
 
 
-def _parts(board: Board) -> list[tuple[str, str, str]]:
+def _parts(board: "Board") -> list[tuple[str, str, str]]:
     groups = (
         ("i2c", board.buses),
         ("analog", board.analog),

@@ -4,10 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from paebiru import boards
-from paebiru.console import out, say, size
+from paebiru.console import bytes_bar, say, size
 from paebiru.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,16 +19,16 @@ def register(app: typer.Typer) -> None:
 
 
 def deploy(
-    board: Annotated[str, typer.Option(help="a name (paebiru boards), or your own TOML file")],
-    port: Annotated[str, typer.Option(help="its serial port, or socket://HOST:PORT")] = "",
+    board: Annotated[str, typer.Option(help="A name (paebiru boards), or your own TOML file.")],
+    port: Annotated[str, typer.Option(help="Its serial port, or socket://HOST:PORT.")] = "",
     drive: Annotated[
-        Path | None, typer.Option(help="CircuitPython: the folder of the drive CIRCUITPY")
+        Path | None, typer.Option(help="CircuitPython: the folder of the drive CIRCUITPY.")
     ] = None,
     settings: Annotated[
         Path | None, typer.Option(help="TOML: name, links, sensors, learn, …")
     ] = None,
     recording: Annotated[
-        list[Path] | None, typer.Option(help="a .jsil file that a sensor replays; repeat it")
+        list[Path] | None, typer.Option(help="A .jsil file that a sensor replays; repeat it.")
     ] = None,
     no_twin: Annotated[
         bool, typer.Option("--no-twin", help="Kernels as bytecode, not as machine code.")
@@ -41,6 +39,7 @@ def deploy(
     A node that runs is interrupted first.  What learns with a scaler of its own is described in
     boards/README.md; without --settings a board does what its description says.
     """
+    from paebiru import boards
     from paebiru.deploy import settings as given
     from paebiru.deploy.copy import copy
     from paebiru.deploy.drive import onto_drive
@@ -52,7 +51,7 @@ def deploy(
     recordings |= given.recordings(recording or [])
     bundle = prepare(found, wanted, recordings, not no_twin)
     where = str(drive or port)
-    with _bar() as bar:
+    with bytes_bar() as bar:
         task = bar.add_task(f"{found.name} on {where}", total=None)
 
         def told(name: str, done: int, total: int) -> None:
@@ -74,13 +73,6 @@ def _check_way(board: "Board", port: str, drive: Path | None) -> None:
         )
     if board.runtime == "micropython" and drive:
         raise UsageError(f"{board.name} runs MicroPython, which has no drive: give --port")
-
-
-def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
-        console=out, transient=True, disable=not out.is_terminal,
-    )  # fmt: skip
 
 
 def _told(board: "Board", where: str, result: "Result") -> str:

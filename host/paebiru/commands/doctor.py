@@ -25,9 +25,9 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    vm: Annotated[bool, typer.Option("--vm", help="the whole way, on a virtual board")] = False,
-    tcp: Annotated[bool, typer.Option("--tcp", help="with --vm: over TCP")] = False,
-    heap: Annotated[str, typer.Option(help="with --vm: the board's free memory")] = "320k",
+    vm: Annotated[bool, typer.Option("--vm", help="The whole way, on a virtual board.")] = False,
+    tcp: Annotated[bool, typer.Option("--tcp", help="With --vm: over TCP.")] = False,
+    heap: Annotated[str, typer.Option(help="With --vm: the board's free memory.")] = "320k",
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Look at what this machine needs to put firmware onto boards; say what to do.

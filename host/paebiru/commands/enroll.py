@@ -15,15 +15,15 @@ from paebiru.keys import Enrolled, KeyStore
 if TYPE_CHECKING:
     from paebiru.deploy.repl import Repl
 
-Keys = Annotated[Path, typer.Option("--keys", help="the hub's key file")]
+Keys = Annotated[Path, typer.Option("--keys", help="The hub's key file.")]
 _KEYS = Path("hub") / "keys.sqlite"
 
 keys = typer.Typer(no_args_is_help=True, help="The keys of the devices that this hub knows.")
 
 
 def enroll(
-    port: Annotated[str, typer.Argument(help="the board's serial port; 'auto' finds it")] = "auto",
-    device: Annotated[str, typer.Option(help="a device id in hex, for boards without one")] = "",
+    port: Annotated[str, typer.Argument(help="The board's serial port; 'auto' finds it.")] = "auto",
+    device: Annotated[str, typer.Option(help="A device id in hex, for boards without one.")] = "",
     path: Keys = _KEYS,
 ) -> None:
     """Give the board on PORT a key of its own, by USB; a node that runs there starts anew."""
@@ -40,14 +40,14 @@ def enroll(
 @keys.command()
 def group(
     ports: Annotated[
-        list[str], typer.Argument(help="the boards' serial ports; one port: each in its turn")
+        list[str], typer.Argument(help="The boards' serial ports; one port: each in its turn.")
     ],
-    size: Annotated[int, typer.Option(help="boards, if they come to one port in turn")] = 0,
+    size: Annotated[int, typer.Option(help="Boards, if they come to one port in turn.")] = 0,
     threshold: Annotated[
-        int | None, typer.Option(help="boards that unmask a sum; two thirds and one if left out")
+        int | None, typer.Option(help="Boards that unmask a sum; two thirds and one if left out.")
     ] = None,
     device: Annotated[
-        list[str] | None, typer.Option(help="a device id in hex, for boards without one; for each")
+        list[str] | None, typer.Option(help="A device id in hex, for boards without one; for each.")
     ] = None,
     path: Keys = _KEYS,
 ) -> None:
@@ -77,8 +77,8 @@ def group(
 
 @keys.command()
 def ungroup(
-    port: Annotated[str, typer.Argument(help="the board's serial port; 'auto' finds it")] = "auto",
-    device: Annotated[str, typer.Option(help="a device id in hex, for boards without one")] = "",
+    port: Annotated[str, typer.Argument(help="The board's serial port; 'auto' finds it.")] = "auto",
+    device: Annotated[str, typer.Option(help="A device id in hex, for boards without one.")] = "",
     path: Keys = _KEYS,
 ) -> None:
     """Take the board on PORT out of its group, by USB: it sends updates in the clear again."""

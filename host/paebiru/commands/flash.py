@@ -1,17 +1,15 @@
 """``paebiru flash``: MicroPython or CircuitPython onto a board."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from paebiru import boards, flashing
-from paebiru.boards.model import Board
-from paebiru.console import out, say, size
+from paebiru.console import bytes_bar, say, size
 from paebiru.errors import UsageError
-from paebiru.flashing.chip import DEFAULT_BAUD
-from paebiru.flashing.image import flash_of
+
+if TYPE_CHECKING:
+    from paebiru.boards.model import Board
 
 
 def register(app: typer.Typer) -> None:
@@ -20,18 +18,25 @@ def register(app: typer.Typer) -> None:
 
 
 def flash(
-    board: Annotated[str, typer.Option(help="a name, or your own TOML file")],
-    port: Annotated[str, typer.Option(help="its serial port; 'auto' finds it")] = "auto",
-    image: Annotated[Path | None, typer.Option(help="the .bin; without: where to get it")] = None,
+    board: Annotated[str, typer.Option(help="A name, or your own TOML file.")],
+    port: Annotated[str, typer.Option(help="Its serial port; 'auto' finds it.")] = "auto",
+    image: Annotated[Path | None, typer.Option(help="The .bin; without: where to get it.")] = None,
     erase: Annotated[bool, typer.Option("--erase", help="Erase all of the flash first.")] = False,
-    baud: Annotated[int, typer.Option(help="Bits a second.")] = DEFAULT_BAUD,
+    baud: Annotated[
+        int | None, typer.Option(help="Bits a second; by default as fast as most lines can.")
+    ] = None,
 ) -> None:
     """Write a runtime's image to a board, verify it, and restart the board.
 
     Refuses an image or a chip that is not the board's.  Files on the board are kept where
     the new image has them in the same place; --erase removes everything.
     """
+    from paebiru import boards, flashing
+    from paebiru.flashing.chip import DEFAULT_BAUD
+    from paebiru.flashing.image import flash_of
+
     found = boards.load(board)
+    baud = DEFAULT_BAUD if baud is None else baud
     flash_of(found)
     if image is None:
         raise UsageError(f"give --image: the newest .bin for {found.name} is at {found.firmware}")
@@ -39,10 +44,7 @@ def flash(
         raise UsageError(f"--baud {baud} cannot be: give 9600..4000000, as 115200")
     firmware = flashing.inspect(image, found)
     place = _find(found) if port == "auto" else port
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
-        console=out, transient=True, disable=not out.is_terminal,
-    ) as shown:  # fmt: skip
+    with bytes_bar() as shown:
         task = shown.add_task(f"{firmware.title} to {found.name} on {place}", total=None)
         done = flashing.flash(
             found, place, firmware, erase=erase, baud=baud,
@@ -56,7 +58,7 @@ def flash(
     )
 
 
-def _find(board: Board) -> str:
+def _find(board: "Board") -> str:
     """Return the one port whose USB ids are the board's."""
     from serial.tools import list_ports
 

@@ -143,6 +143,9 @@ def _show(said: dict[str, Any]) -> None:
         out.print(f"{told}  {up} up, {down} down{missing}")
     elif event == "unsummed":
         out.print(f"round {said['round']}: {said['why']}", markup=False)
+    elif event == "learned" and not said["left"]:
+        had = "" if said["accuracy"] is None else f"  {100 * said['accuracy']:.1f} % of its labels"
+        out.print(f"layer 5: round {said['round']}  {said['places']} places{had}")
     elif event == "waiting":
         out.print(f"round {said['round']}: {said['updates']} updates at the deadline; waiting on")
     elif event in ("up", "down", "revoked"):

@@ -24,9 +24,9 @@ def register(app: typer.Typer) -> None:
 
 def monitor(
     port: Annotated[
-        str, typer.Argument(help="a serial port, socket://HOST:PORT, or tcp://HOST:PORT to listen")
+        str, typer.Argument(help="A serial port, socket://HOST:PORT, or tcp://HOST:PORT to listen.")
     ],
-    keys: Annotated[Path, typer.Option(help="the hub's key file")] = _KEYS,
+    keys: Annotated[Path, typer.Option(help="The hub's key file.")] = _KEYS,
     console: Annotated[
         bool, typer.Option("--console", help="PORT is a CircuitPython board's USB.")
     ] = False,
