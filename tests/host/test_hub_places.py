@@ -422,6 +422,9 @@ def test_two_boards_teach_their_place_and_the_hub_is_killed(tmp_path: Path) -> N
         running.until(lambda said: said["event"] == "learned" and not said["left"], 60)
         assert place.watch(running, 40) > 0.9
         known = place.caller.get("/v1/places").json
+        figures = place.caller.get("/metrics").data.decode()
+        assert 'paebiru_labels_total{place="bench"} 50.0' in figures
+        assert "paebiru_learned_total 10.0" in figures
         running.process.kill()
         running.process.wait()
 

@@ -32,6 +32,8 @@ class Metrics:
         self._lost = self._counter("states_lost", "States that boards had no room for")
         self._refused = self._counter("refused", "Objects refused, by the hub or the board", "why")
         self._alarms = self._counter("alarms", "Health reports that gave a reason", "device")
+        self._labels = self._counter("labels", "Labels of places that are kept", "place")
+        self._learned = self._counter("learned", "Rounds of layer 5 closed")
         self.denied = self._counter("api_denied", "Requests turned away", "status")
         self._seconds = Histogram(
             "paebiru_round_seconds",
@@ -65,6 +67,10 @@ class Metrics:
             self._alarms.labels(said["device"]).inc()
         elif event == "refused":
             self._refused.labels(_why(said["why"])).inc()
+        elif event == "label" and "problem" not in said:
+            self._labels.labels(said["place"]).inc()
+        elif event == "learned":
+            self._learned.inc()
         elif event == "open":
             self._begun = said["at"]
         elif event == "round":
