@@ -8,7 +8,7 @@ from paebiru.device import HAVE, Answer, Batch, Device
 from paebiru.federated.rounds import Federation
 from sil import protocol as p
 from sil import protocol_hub as hub
-from sil.errors import FormatError, SilError
+from sil.errors import SilError
 from sil.link import messages as m
 from sil.link.keys import DeviceKey
 
@@ -125,7 +125,8 @@ class Coordinator:
         self.told("states", device, batch)
 
     def on_health(self, device: Device, health: hub.Health) -> None:
-        """A board says how it is."""
+        """A board says how it is; by now it may have room for what it refused."""
+        self._serve(device)
         self.told("health", device, health)
 
     def on_answer(self, device: Device, answer: Answer) -> None:
@@ -160,20 +161,20 @@ class Coordinator:
         """Count an update, or an answer about masked sums."""
         try:
             if kind == p.SHARES:
-                self._take_shares(device, body)
-                done(0)
+                done(self._take_shares(device, body))
             else:
                 self.count(device.name, body, done)
         except SilError as error:
             self.told("refused", device, error)
             done(m.E_CODEC)
 
-    def _take_shares(self, device: Device, body: bytes) -> None:
+    def _take_shares(self, device: Device, body: bytes) -> int:
         sums = self.federation.sums if self.federation else None
-        if sums is None:
-            raise FormatError("an answer about a masked sum, and there is none")
+        if sums is None or not sums.is_asked(device.name):
+            return m.E_STATE  # others have answered meanwhile
         sums.answer(device.name, body)
         self.told("shares", device, len(body))
+        return 0
 
     def count(self, device: bytes, body: bytes, done: Callable[[int], None]) -> None:
         """Have an update counted; a durable federation is done when it is stored.

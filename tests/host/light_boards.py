@@ -51,6 +51,16 @@ class LightBoard:
             self._process.wait()
             self._process = None
 
+    def pause(self) -> None:
+        """Let it do nothing, as a board that is busy or out of reach."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on where it was paused."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def is_running(self) -> bool:
         """Tell whether the process is there."""
         return self._process is not None and self._process.poll() is None

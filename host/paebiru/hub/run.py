@@ -209,6 +209,7 @@ async def serve(options: Options, tell: Telling) -> Federation:
         UsageError: an option cannot be, or the port is taken.
     """
     private = granted(options)
+    _, warnings = chosen(options)
     fresh, measure = federation(options, private)
     folder = files.folder(options.folder)
     async with AsyncExitStack() as stack:
@@ -236,7 +237,7 @@ async def serve(options: Options, tell: Telling) -> Federation:
                 f"cannot listen on {options.host}:{options.port}: {error.strerror};"
                 " is another hub running? --listen HOST:PORT takes another port"
             ) from None
-        for text in chosen(options)[1]:
+        for text in warnings:
             tell("warning", text=text)
         if private:
             tell("privacy", **private.terms())

@@ -1,0 +1,186 @@
+"""`paebiru hub --secure` as a process, with boards that are MicroPython processes in a group."""
+
+import shutil
+import subprocess
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import light_boards
+import secure_lab
+from hub_process import PAEBIRU, HubProcess, free_port, hub
+from light_boards import LightBoard
+from paebiru.errors import UsageError
+from paebiru.federated.durable import at_head
+from paebiru.federated.ranges import half_up
+from paebiru.federated.rounds import name
+from paebiru.hub import secure
+from paebiru.hub.policy import Policy
+from paebiru.hub.run import Options, chosen
+from paebiru.keys import KeyStore
+from paebiru.memberships import Memberships
+from paebiru.store import State, Store
+from sil import masks
+
+pytestmark = pytest.mark.skipif(light_boards.VM is None, reason="no micropython: make setup")
+
+THRESHOLD = 3
+
+
+def make_boards(folder: Path, port: int) -> list[LightBoard]:
+    """Make boards with their share of the wines, in one group that the hub knows."""
+    (folder / "hub").mkdir()
+    file = folder / "hub" / "keys.sqlite"
+    made = []
+    with closing(KeyStore(file)) as keys:
+        for number in range(4):
+            given = {
+                "name": f"masked-{number}", "links": ["tcp"], "watchdog_ms": 0,
+                "link": {"tcp": {"host": "127.0.0.1", "port": port}},
+                "sensors": secure_lab.config()["sensors"],
+                "learn": {"sensor": 0, "capacity": 100, "preload": True},
+            }  # fmt: skip
+            files = {"wine.jsil": secure_lab.recording(number)}
+            made.append(light_boards.make(folder / f"b{number}", number, given, files, keys))
+    for board, membership in zip(made, secure_lab.memberships(), strict=True):
+        (board.folder / "paebiru.group").write_bytes(membership)
+    group = secure_lab.members()
+    with closing(Memberships(file)) as store:
+        store.add(group.name, group.threshold, [board.device for board in made])
+    return made
+
+
+def pause(running: HubProcess, boards: dict[str, LightBoard]) -> None:
+    """Stop each board as its part is counted, but the last: the hub seals and hears one answer."""
+    for count in range(len(boards)):
+        said = running.event("update", 60)
+        if count < len(boards) - 1:
+            boards[said["device"]].pause()
+    assert running.event("sealed", 30)["boards"] == len(boards)
+
+
+def expected(folder: Path, number: int) -> str:
+    """Return the model that must come of a sealed round, from what lies under its masks."""
+    with closing(Store(folder)) as store:
+        row = store.round(number)
+        assert row.state == State.SEALED
+        bodies = [update.body or b"" for update in store.updates_of(number)]
+        fed = at_head(store)
+    for body in bodies:
+        words = np.frombuffer(body[masks.HEAD : masks.HEAD + 2 * 139], dtype="<i2").astype(int)
+        assert len(body) == 20 + 2 * 139 + 8 * 4 + 3 * (16 * 4 + 8)
+        assert np.abs(words).mean() > 8 * np.abs(secure_lab.plain(body)).mean()
+    total = 4 * np.sum([secure_lab.plain(body) for body in bodies], axis=0)
+    fed.master.add(half_up(total, len(bodies)))
+    fed.master.release()
+    return name(fed.master.base.tobytes()).hex()
+
+
+def test_boards_and_the_hub_are_killed_and_the_sum_stays_exact(tmp_path: Path) -> None:
+    port = free_port()
+    boards = make_boards(tmp_path, port)
+    by_name = {board.device.hex(): board for board in boards}
+    options = (
+        "--secure", "--listen", f"127.0.0.1:{port}", "--boards", "4", "--rounds", "4",
+        "--deadline", "4", "--dataset", "wine", "--hidden", "8",
+    )  # fmt: skip
+    folder = tmp_path / "hub"
+    with ExitStack() as stack:
+        for board in boards:
+            stack.callback(board.kill)
+            board.start()
+        running = stack.enter_context(hub(folder, *options))
+        assert "counts once" in running.event("warning")["text"]
+        assert running.event("round", 60)["updates"] == 4
+
+        running.until(lambda said: said["event"] == "open" and said["round"] == 2)
+        boards[3].kill()  # in the middle of a round
+        second = running.event("round", 60)
+        assert second["updates"] >= THRESHOLD
+        boards[3].start()
+
+        running.until(lambda said: said["event"] == "open" and said["round"] == 3, 60)
+        pause(running, by_name)
+        running.process.kill()  # between the seal and the answers
+        running.process.wait()
+        shutil.copytree(folder, tmp_path / "copy")
+        model = expected(tmp_path / "copy", 3)
+        for board in boards:
+            board.go_on()
+
+        again = stack.enter_context(hub(folder, *options, "--resume"))
+        assert again.event("resuming")["round"] == 3
+        assert again.event("sealed")["boards"] == 4
+        third = again.event("round", 60)
+        assert (third["round"], third["updates"], third["model"]) == (3, 4, model)
+        assert again.event("round", 60)["updates"] == 4
+        again.event("stopped", 60)
+        assert again.process.wait(20) == 0
+    said = running.events + again.events
+    assert not [event for event in said if event["event"] in ("unsummed", "refused", "text")]
+    with closing(Memberships(folder / "keys.sqlite")) as store:
+        assert store.all()[0].ticket == 4
+
+
+def test_below_the_threshold_the_round_fails_plainly(tmp_path: Path) -> None:
+    port = free_port()
+    boards = make_boards(tmp_path, port)
+    by_name = {board.device.hex(): board for board in boards}
+    options = (
+        "--secure", "--listen", f"127.0.0.1:{port}", "--boards", "4", "--rounds", "2",
+        "--deadline", "4", "--dataset", "wine", "--hidden", "8",
+    )  # fmt: skip
+    with ExitStack() as stack:
+        for board in boards:
+            stack.callback(board.kill)
+            board.start()
+        running = stack.enter_context(hub(tmp_path / "hub", *options))
+        pause(running, by_name)
+        assert "are needed" in running.event("unsummed", 30)["why"]
+        failed = running.event("round", 30)
+        assert (failed["updates"], len(failed["missing"])) == (0, 4)
+        for board in boards:
+            board.go_on()
+        done = running.event("round", 60)
+        assert done["updates"] == 4
+        assert done["model"] != failed["model"]
+        running.event("stopped", 60)
+
+
+def test_a_hub_without_a_group_says_what_to_do(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [PAEBIRU, "hub", "--dir", str(tmp_path), "--no-find", "--no-api", "--secure"],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "deal one (paebiru keys group)" in done.stderr.replace("\n", " ")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "finding"),
+    [
+        ({"rule": "median"}, "looks at single updates"),
+        ({"rule": "clipped-mean"}, "looks at single updates"),
+        ({"liars": 1}, "no rule finds liars"),
+        ({"policy": Policy(fraction=0.5)}, "leave them out with --secure"),
+        ({"policy": Policy(over=0.5)}, "leave them out with --secure"),
+        ({"share": 0.05}, "leave --share out with --secure"),
+    ],
+)
+def test_what_masks_exclude_is_refused(changed: dict[str, Any], finding: str) -> None:
+    with pytest.raises(UsageError, match=finding):
+        chosen(replace(Options(Path("hub"), share=1.0, secure=True), **changed))
+
+
+def test_the_mean_counts_every_board_once() -> None:
+    for given in (None, "mean", "equal-mean"):
+        found, texts = secure.rule(given, Policy(), 0, 10_000)
+        assert found.name == "equal-mean"
+        assert "every board counts once" in texts[0]
+    with pytest.raises(UsageError, match="leave out"):
+        secure.rule("mean", Policy(), 2, 10_000)
