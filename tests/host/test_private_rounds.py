@@ -1,6 +1,7 @@
 """Rounds that are private, rounds that come to nothing, and what a run that goes on is held to."""
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,13 @@ from paebiru.federated.durable import Durable, begin, resume
 from paebiru.federated.noise import SecretWords
 from paebiru.federated.rules import decoded
 from paebiru.hub import run
+from paebiru.hub.metrics import Metrics
 from paebiru.hub.outcome import MOST_BROKEN, Ends
 from paebiru.hub.policy import Policy
 from paebiru.hub.private import Private, check_resumed
+from paebiru.hub.service import Hub
+from paebiru.hub.tell import Telling
+from paebiru.keys import KeyStore
 from paebiru.store import RoundRow, State, Store
 from sil.errors import ModelError
 
@@ -235,6 +240,16 @@ def test_a_hub_gives_up_after_three_in_a_row(tmp_path: Path) -> None:
         assert bool(ends.broken(fed)) == broken
     assert ends.why(fed).startswith(f"{MOST_BROKEN} rounds in a row came to nothing")
     assert "--liars" in ends.trouble
+
+
+def test_broken_rounds_are_counted(tmp_path: Path) -> None:
+    with closing(KeyStore(tmp_path / "keys.sqlite")) as keys:
+        tell = Telling(None)
+        metrics = Metrics(Hub(keys, federation(), Policy(), tell))
+        tell("broken", round=3, why="weights too large")
+        metrics.close()
+    assert b"paebiru_rounds_broken_total 1.0" in metrics.text()
+    assert b"paebiru_rounds_total 0.0" in metrics.text()
 
 
 def test_a_wrong_model_on_resume_breaks_no_round(tmp_path: Path) -> None:

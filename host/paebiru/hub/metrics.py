@@ -27,6 +27,7 @@ class Metrics:
     def __init__(self, hub: Hub) -> None:
         self.registry = CollectorRegistry()
         self._rounds = self._counter("rounds", "Rounds closed")
+        self._broken = self._counter("rounds_broken", "Rounds that came to nothing")
         self._updates = self._counter("updates", "Updates counted", "device")
         self._states = self._counter("states", "States received; rate() gives them a second")
         self._lost = self._counter("states_lost", "States that boards had no room for")
@@ -73,6 +74,8 @@ class Metrics:
             self._learned.inc()
         elif event == "open":
             self._begun = said["at"]
+        elif event == "broken":
+            self._broken.inc()
         elif event == "round":
             self._rounds.inc()
             if self._begun is not None:
