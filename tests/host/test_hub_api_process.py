@@ -52,9 +52,10 @@ def written() -> dict[str, set[str]]:
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             name = ast.unparse(node.func).rpartition(".")[2].strip("_")
-            if name not in ("tell", "told", "own"):
+            at = 1 if name == "own" else 0
+            if name not in ("tell", "told", "own") or len(node.args) <= at:
                 continue
-            about = node.args[1 if name == "own" else 0]
+            about = node.args[at]
             for word in ast.walk(about):
                 if isinstance(word, ast.Constant) and isinstance(word.value, str):
                     fields = {keyword.arg for keyword in node.keywords if keyword.arg}

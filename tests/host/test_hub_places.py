@@ -127,7 +127,7 @@ def test_what_was_learned_and_what_is_left_survives(tmp_path: Path) -> None:
             running = asyncio.create_task(teaching.run())
             await made.until_learned()
             assert teaching.round == 8
-            assert made.right(30) > 0.95
+            assert made.right(30) > 0.8
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 
