@@ -238,7 +238,7 @@ class Handlers:
 
     def _view(self, name: bytes, key: str) -> views.DeviceView:
         known = self.hub.known.get(name) or Known(name.hex())
-        return views.DeviceView.of(known, key, self.hub.following.own(name))
+        return views.DeviceView.of(known, key, self.hub.following.given(name))
 
 
 def stream(request: web.Request, data: bytes, digest: str) -> web.Response:

@@ -67,14 +67,14 @@ class Following:
         for board in self._notes.boards() if self._notes else []:
             self._boards[board.device] = _read(board.status)
 
-    def own(self, device: bytes) -> int | None:
+    def given(self, device: bytes) -> int | None:
         """Return the branch that a board was given, if any."""
         return self._board(device).own
 
     def is_ours(self, device: bytes) -> bool:
         """Tell whether a board is of the branch that is held."""
         assert self._federation is not None
-        return self.own(device) in (None, self._federation.branch)
+        return self.given(device) in (None, self._federation.branch)
 
     def all_have(self, model: bytes, devices: Mapping[bytes, Device]) -> bool:
         """Tell whether the boards there that are of the branch have this model."""
