@@ -4,6 +4,7 @@ Bytes in, events acted on, bytes out; what the events mean for learning is `lear
 and for the rest the node's, which `Uplink` calls back as ``node.on_post(kind, buf, start, end)``.
 """
 
+from sil import protocol as p
 from sil.compat import const, ticks_diff
 from sil.errors import SilError
 from sil.link import events as ev
@@ -51,6 +52,10 @@ class Uplink:
         self._from = 0  # of what is on its way out: _out[from:to]
         self._to = 0
         self._offered = 0  # what is on offer, by the learning's own number; 0: nothing
+        self._refused = 0  # what is to be offered once more, but not at once
+        self._refused_at = 0
+        self._pause = 0  # s
+        self._now = 0
         self.problem = "" if self._key else "no key: enroll this board by USB (paebiru enroll PORT)"
 
     @property
@@ -74,6 +79,7 @@ class Uplink:
         if self._line is None and not self._open(now):
             return 200
         session = self.session
+        self._now = now
         wait = session.tick(now)
         self._drain()
         try:
@@ -160,6 +166,7 @@ class Uplink:
                 session.connect(self._key, self._port.urandom(m.NONCE_SIZE))
             elif event == ev.UP:
                 self.problem = ""
+                self._refused = self._pause = 0
                 self._node.on_up()
             elif event == ev.POST:
                 if session.kind == m.ROTATE:
@@ -167,10 +174,13 @@ class Uplink:
                 else:
                     self._node.on_post(session.kind, session.buf, session.start, session.end)
             elif event == ev.COMMITTED:
-                self._offered = 0
+                self._offered = self._pause = 0
                 self._learning.committed()
                 self._node.changed()
             elif event == ev.REFUSED:
+                self._refused = self._offered
+                self._refused_at = self._now
+                self._pause = min(max(session.retry or p.PAUSE, 2 * self._pause), p.PAUSE_MOST)
                 self._offered = 0
                 self._learning.refused(session.code)
                 self._node.changed()
@@ -186,13 +196,18 @@ class Uplink:
             self._port.save("key", key.pack())
             self._key = key
 
+    def _is_paused(self, due: int) -> bool:
+        """Tell whether the hub has just refused this: it may have no room yet."""
+        passed = ticks_diff(self._now, self._refused_at)
+        return due == self._refused and 0 <= passed < self._pause * 1000
+
     def _offer(self) -> None:
         """Offer what waits, and take back an offer that has lost its sense."""
         due = self._learning.due
         if self._offered and due != self._offered:
             self._offered = 0
             self.session.cancel()
-        if due and not self._offered and self.session.is_up:
+        if due and not self._offered and self.session.is_up and not self._is_paused(due):
             offer, source = self._learning.report()
             self._offered = due
             self.session.offer(offer, source)

@@ -12,6 +12,7 @@ from typing import Protocol
 from paebiru.states import StateReader
 from sil import protocol as p
 from sil import protocol_hub as hub
+from sil.compat import ticks_diff
 from sil.errors import SilError
 from sil.link import events as ev
 from sil.link import messages as m
@@ -115,6 +116,8 @@ class Device:
         self.admitted: Callable[[], None] = lambda: None
         self.hang_up: Callable[[], None] = lambda: None
         self._unwanted = b""  # the object that the board has refused since it is up
+        self._pause = 0  # s; how long the board has asked to be left in peace, having no room
+        self._paused_at: int | None = None  # of the session's clock
         self._asked = b""  # the UNMASK that it has taken since then: its answer is on its way
         self._body = bytearray()
         self._digest = b""
@@ -140,7 +143,7 @@ class Device:
 
     def offer(self, kind: int, body: bytes, base: bytes = b"") -> None:
         """Send an object, in the place of one that is on its way."""
-        if body in (self.sent, self._unwanted, self._asked):
+        if body in (self.sent, self._unwanted, self._asked) or self._is_paused():
             return
         if self.sent:
             self.session.cancel()
@@ -148,6 +151,14 @@ class Device:
         offer = Offer(kind, len(body), sha256(body).digest(), base=base)
         self.session.offer(offer, BytesSource(body))
         self.wake()
+
+    def _is_paused(self) -> bool:
+        if self._paused_at is not None:
+            passed = ticks_diff(self.session.now, self._paused_at)
+            if 0 <= passed < self._pause * 1000:
+                return True
+            self._paused_at = None
+        return False
 
     def context(self, mask: int, state: bytes) -> bool:
         """Send the layers of `mask`; False when too much waits already."""
@@ -182,6 +193,8 @@ class Device:
             self.status = None
             self._unwanted = b""  # it may have been changed, or have room now
             self._asked = b""
+            self._paused_at = None
+            self._pause = 0
             self.admitted()
             self.desk.on_up(self)
         elif event == ev.DOWN:
@@ -195,14 +208,22 @@ class Device:
             if self.offered == p.UNMASK:
                 self._asked = self.sent
             self.sent = b""
+            self._pause = 0
             self.desk.on_committed(self)
         elif event == ev.REFUSED:
-            # A board that has another model asks for the right one; else asking again is no use.
-            self._unwanted = b"" if session.code in (m.E_BASE, m.E_BUSY) else self.sent
-            self.sent = b""
+            self._refused(session.code, session.retry)
             self.desk.on_refused(self, session.code)
         else:
             self._receive(event)
+
+    def _refused(self, code: int, retry: int) -> None:
+        """What had no room is offered later, what goes to another model not; nor is the rest."""
+        if code in (m.E_SPACE, m.E_BUSY):
+            self._pause = min(max(retry or p.PAUSE, 2 * self._pause), p.PAUSE_MOST)
+            self._paused_at = self.session.now
+        elif code != m.E_BASE:
+            self._unwanted = self.sent
+        self.sent = b""
 
     def _on_post(self, kind: int, body: bytes) -> None:
         known = self._known.get(kind)
@@ -247,7 +268,7 @@ class Device:
         if incoming.state != COMPLETE or incoming.digest() != digest:
             return  # it will be offered again, and found to be here
         if code:
-            self.session.refuse(code)
+            self.session.refuse(code, p.PAUSE if code == m.E_SPACE else 0)
         else:
             self.session.commit()
         self.wake()

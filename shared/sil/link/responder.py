@@ -47,6 +47,11 @@ class Responder(Session):
         self._error = 0
         self._error_at = -_COMPLAIN
 
+    @property
+    def now(self) -> int:
+        """The time of the last `tick`."""
+        return self._now
+
     def caller(self) -> bytes:
         """Return the device that says HELLO; it has proved nothing yet."""
         at = HEADER + m.HELLO_DEVICE
