@@ -79,6 +79,16 @@ def test_one_round_is_what_was_told_of_it(lab: ApiLab) -> None:
         assert lab.do(lambda: lab.federation.name.hex()) == last["model"]
 
 
+def test_the_hubs_own_layers_are_those_of_its_model(lab: ApiLab) -> None:
+    for _ in range(2):
+        with lab.quiet():
+            made = lab.federation
+            layers = lab.do(lambda: branches.layers(made, branches.generation(made)))  # noqa: B023
+            assert lab.get("/v1/hub").json["model"]["layers"] == bytes(layers).hex()
+            count = lab.do(lambda: len(lab.hub.summaries))
+        lab.until(lambda: len(lab.hub.summaries) > count)  # noqa: B023
+
+
 def test_stop_lets_the_open_round_end_and_start_goes_on(lab: ApiLab) -> None:
     stopped = lab.post("/v1/rounds/stop")
     assert stopped.status == 200

@@ -205,9 +205,12 @@ class Handlers:
     async def _layers(self) -> str:
         """Return layers D, E and F of the hub's model, hex."""
         federation = self.durable
-        head = federation.head.id
-        if self._age[0] != head:
-            self._age = head, await asyncio.to_thread(branches.generation, federation)
+        head, (known, age) = federation.head, self._age
+        if head.kind == "round" and head.parent == known:
+            self._age = head.id, age + 1
+        elif head.id != known:
+            age = await asyncio.to_thread(branches.generation, federation)
+            self._age = head.id if federation.head is head else -1, age
         return bytes(branches.layers(federation, self._age[1])).hex()
 
     def _keys(self) -> dict[bytes, str]:
