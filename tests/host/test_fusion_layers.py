@@ -328,18 +328,22 @@ def test_labels_find_their_states() -> None:
     line.fusion.label("here", "work", BEGIN + 5500, line.now)  # its tick is still to be fused
     assert line.fusion.label("here", 2, BEGIN + 1999, line.now) == (BEGIN + 1000, True)  # is over
     line.fusion.label("here", 2, BEGIN + 1000, line.now)  # of the same tick: nothing new
+    line.fusion.label("here", 0, BEGIN + 2000, line.now)
+    line.fusion.label("here", 1, BEGIN + 2000, line.now)  # corrected
     line.settle()
-    assert line.fusion.snapshot()["places"]["here"]["samples"] == 2
+    assert line.fusion.snapshot()["places"]["here"]["samples"] == 3
+    assert line.fusion.snapshot()["places"]["here"]["labels"] == 3
     samples = list(line.fusion.participants["here"]._samples)
-    perceived = [bytes((0x82, 0, 0, 0, 0)), bytes((0x86, 0, 0, 0, 0))]
-    assert samples == [(inputs(perceived[0]), 2), (inputs(perceived[1]), 1)]
+    perceived = [bytes((byte, 0, 0, 0, 0)) for byte in (0x82, 0x83, 0x86)]
+    assert samples == [
+        (inputs(row), found) for row, found in zip(perceived, (2, 1, 1), strict=True)
+    ]
     for found, at, says in (
         ("idle", BEGIN, "class 'idle' is none of rest, work, fault"),
         (3, BEGIN, "class 3 is out of 0..2"),
         (1, line.now + 1, "is to come"),
         (1, BEGIN - 50_000, "no state of 50000 is kept"),
         (1, BEGIN - 1, "nothing was perceived at 99999"),
-        (1, BEGIN + 1000, "101000 is labelled 2 already"),
     ):
         with pytest.raises(UsageError, match=says):
             line.fusion.label("here", found, at, line.now)
@@ -411,9 +415,11 @@ def test_a_label_comes_with_what_the_model_found_before() -> None:
     for fused in [fused for fused in line.fused if fused.raw[0]]:
         line.fusion.label("here", 0, fused.time, line.now)
         assert told[-1].guess == fused.decision.found
-    line.fusion.forget_label("here", told[-1].time)
+    line.fusion.forget_label("here", told[-1])
+    line.fusion.label("here", 0, told[-1].time, line.now)
+    assert told[-1] == told[-2], "it could not be kept: it may come again"
     line.fusion.label("here", 1, told[-1].time, line.now)
-    assert (told[-1].found, told[-1].time) == (1, told[-2].time)
+    assert (told[-1].found, told[-1].before, told[-1].time) == (1, 0, told[-2].time)
 
 
 def participants(n: int) -> list[Participant]:

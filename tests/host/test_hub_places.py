@@ -185,6 +185,39 @@ def test_a_label_that_cannot_be_kept_is_not_learned_and_may_come_again(tmp_path:
     asyncio.run(main())
 
 
+def test_a_label_is_corrected(tmp_path: Path) -> None:
+    """Also while the one before is being written, and while places learn; in the store as well."""
+
+    async def main() -> Any:
+        with bench(tmp_path, config(every=6, rounds=3, epochs=50)) as made:
+            teaching = made.places.teaching
+            assert teaching
+            running = asyncio.create_task(teaching.run())
+            await made.teach(5)
+            ticks = [made.feel(found) for found in CLASSES]
+            for found in ("fault", "rest", "fault"):  # the first of them begins the rounds
+                made.places.fusion.label("bench", found, ticks[0], made.now)
+            await teaching.labels.kept("bench", ticks[0])
+            while not teaching.left:
+                await asyncio.sleep(0.001)
+            made.places.fusion.label("bench", "work", ticks[0], made.now)
+            made.places.fusion.label("bench", "work", ticks[1], made.now)
+            await made.until_learned()
+            await teaching.labels.kept("bench", ticks[1])
+            samples = made.places.fusion.participants["bench"].samples
+            assert (len(samples), teaching.labels.last) == (7, 7)
+            assert sorted(found for _, found in samples[5:]) == [1, 1]
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            return sorted(samples)
+
+    async def again() -> Any:
+        with bench(tmp_path, config(every=6), goes_on=True) as made:
+            return sorted(made.places.fusion.participants["bench"].samples)
+
+    assert asyncio.run(main()) == asyncio.run(again())
+
+
 def test_a_round_that_cannot_be_stored_is_held_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,6 +89,8 @@ class Fusion:
         return Psychomotor(ready, rest, by_class)
 
     def _learn(self, place: str, labelled: Labelled) -> None:
+        if labelled.before >= 0:
+            self.participants[place].drop(labelled.inputs, labelled.before)
         if labelled.inputs:
             self.participants[place].add(labelled.inputs, labelled.found)
 
@@ -144,9 +146,9 @@ class Fusion:
             self.told(fused)
         return self._place(place).label(number, at, self._now)
 
-    def forget_label(self, place: str, tick: int) -> None:
-        """Hear that a label that was learned from could not be kept."""
-        self._place(place).forget_label(tick)
+    def forget_label(self, place: str, labelled: Labelled) -> None:
+        """Hear that a label that `learn` was given could not be kept."""
+        self._place(place).forget_label(labelled)
 
     # -- what follows
 

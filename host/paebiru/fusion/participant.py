@@ -59,6 +59,11 @@ class Participant:
         """Keep a labelled sample."""
         self._samples.append((inputs, found))
 
+    def drop(self, inputs: bytes, found: int) -> None:
+        """Give up a sample that was labelled wrong, if it is still kept."""
+        if (inputs, found) in self._samples:
+            self._samples.remove((inputs, found))
+
     def save(self) -> bytes:
         """Return the samples as a JSIL stream, inputs and then the class; empty for none.
 

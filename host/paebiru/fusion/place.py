@@ -21,7 +21,8 @@ from paebiru.fusion.psychomotor import Psychomotor
 from paebiru.fusion.track import Seen, States, Track
 from sil.errors import FormatError
 
-_HISTORY = 256  # fused states kept, for labels
+HISTORY = 256
+"""Fused states kept, for labels."""
 _CATCH_UP = 1000  # ticks fused at once; a hub that slept for longer leaves the older ones out
 _ANSWERS = 64  # of a board, that wait for their tick
 _SENSES = 5
@@ -37,6 +38,8 @@ class Labelled(NamedTuple):
     """Of layer 5; empty: nothing was perceived, so there is nothing to learn."""
     guess: int
     """What layer 5's model finds before it learns this; -1 without a model."""
+    before: int = -1
+    """The class that the state was labelled before, and is no more; -1 for none."""
 
 
 Learn = Callable[[Labelled], None]
@@ -110,13 +113,13 @@ class Place:
         kept.append(heard._replace(stamp=self.tracks[board].stamp(time, now)))
 
     def label(self, found: int, at: int, now: int) -> tuple[int, bool]:
-        """Learn that the class was `found` at a moment; the same one again changes nothing.
+        """Learn that the class was `found` at a moment, in the place of another one.
 
-        Returns the tick, and whether its state is known; else it is learned from when it is.
+        The same one again changes nothing.  Returns the tick, and whether its state is known;
+        else it is learned from when it is.
 
         Raises:
-            UsageError: that moment is to come, too long ago, was another class, or nothing was
-                perceived then.
+            UsageError: that moment is to come, too long ago, or nothing was perceived then.
         """
         if at > now:
             raise UsageError(f"{self.name}: {at} is to come, it is {now}: label what has been")
@@ -133,24 +136,24 @@ class Place:
             )
         if not any(past.perception):
             raise UsageError(f"{self.name}: nothing was perceived at {at}: label another moment")
-        if past.found not in (-1, found):
-            raise UsageError(f"{self.name}: {at} is labelled {past.found} already: label another")
-        if past.found < 0:
+        if past.found != found:
             self._study(tick, past, found)
         return tick, True
 
-    def forget_label(self, tick: int) -> None:
+    def forget_label(self, labelled: Labelled) -> None:
         """Hear that a label could not be kept: it may be given again."""
-        past = self._history.get(tick)
-        if past:
+        past = self._history.get(labelled.time)
+        if past and past.found == labelled.found:
             past.found = -1
 
     def _study(self, tick: int, past: _Past, found: int) -> None:
-        row = inputs(past.perception) if any(past.perception) else b""
-        if row:
-            past.found = found
-            self.learned += 1
-        self._learn(Labelled(tick, found, row, self._electronic.guess(row) if row else -1))
+        if not any(past.perception):
+            self._learn(Labelled(tick, found, b"", -1))
+            return
+        before, past.found = past.found, found
+        self.learned += before < 0
+        row = inputs(past.perception)
+        self._learn(Labelled(tick, found, row, self._electronic.guess(row), before))
 
     def _leave_out(self, count: int) -> None:
         """Go on behind ticks that nobody fuses any more."""
@@ -186,7 +189,7 @@ class Place:
         action, rule = self.psychomotor.decide(raw, decision.found, tick)
         raw = perception + bytes((decision.byte, action, context)) + bytes(8)
         self._history[tick] = past = _Past(perception)
-        if len(self._history) > _HISTORY:
+        if len(self._history) > HISTORY:
             del self._history[next(iter(self._history))]
         if tick in self._labels:
             self._study(tick, past, self._labels.pop(tick))

@@ -102,7 +102,7 @@ async def place(handlers: Handlers, request: web.Request, query: Any, body: Any)
 async def label_place(
     handlers: Handlers, request: web.Request, query: Any, body: PlaceLabel
 ) -> LabelView:
-    """Say what class a place was at a moment; the same label again changes nothing."""
+    """Say what class a place was at a moment; another label corrects it."""
     found, name = _named(handlers, request)
     try:
         tick, is_kept = await found.label(name, body.class_, body.at)

@@ -4,18 +4,28 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from paebiru.errors import UsageError
 from paebiru.fusion import Fusion
 from paebiru.fusion.config import Electronic
 from paebiru.fusion.electronic import INPUTS
-from paebiru.fusion.place import Labelled
+from paebiru.fusion.place import HISTORY, Labelled
 from paebiru.hub.samples import NO_GUESS, SampleRow, Samples
 from paebiru.hub.tell import Telling
 from paebiru.store import Store, StoreError
 
 _TRIED = 100  # newest labels of a place by which its accuracy goes
 _PATIENCE = 10.0  # s for a label to be kept
+
+
+@dataclass
+class _Known:
+    """A label that can still be corrected."""
+
+    number: int
+    found: int = -1
+    """The class that is kept; -1 for none yet."""
 
 
 class Labels:
@@ -49,8 +59,11 @@ class Labels:
         self.keeping = self._samples.keeping
         self._next = self.last = self._samples.last()
         self._writing: dict[tuple[str, int], asyncio.Future[StoreError | None]] = {}
+        # By place and tick, of those that can still be corrected: the number and what is learned.
+        self._known: dict[str, dict[int, _Known]] = {name: {} for name in fusion.config.places}
         self._is_held = False
-        self._later: list[tuple[str, bytes, int]] = []  # for places whose samples are read
+        # For places whose samples are read: inputs, the class before (-1 for none), and now.
+        self._later: list[tuple[str, bytes, int, int]] = []
         for name in fusion.config.places:
             self._remember(name, str(store.folder))
         fusion.learn = self._keep
@@ -86,30 +99,42 @@ class Labels:
         if not labelled.inputs:
             self._say(place, labelled, problem="nothing was perceived then")
             return
-        self._next += 1
         guess = NO_GUESS if labelled.guess < 0 else int(labelled.guess == labelled.found)
         name = self._electronic.classes[labelled.found]
-        row = SampleRow(self._next, place, time.time(), name, guess, labelled.inputs)
+        known = self._of(place, labelled.time)
+        row = SampleRow(known.number, place, time.time(), name, guess, labelled.inputs)
         loop = asyncio.get_running_loop()
         writing: asyncio.Future[StoreError | None] = loop.create_future()
         self._writing[place, labelled.time] = writing
 
         def written(error: StoreError | None) -> None:
-            del self._writing[place, labelled.time]
+            if self._writing.get((place, labelled.time)) is writing:
+                del self._writing[place, labelled.time]
             if error:
-                self._fusion.forget_label(place, labelled.time)
+                self._fusion.forget_label(place, labelled)
                 self._say(place, labelled, problem=str(error))
             else:
-                self._learn(row, labelled.found)
+                self._learn(row, labelled, known)
                 self._say(place, labelled)
             writing.set_result(error)
 
         self.keeping.add(row, written)
 
-    def _learn(self, row: SampleRow, found: int) -> None:
+    def _of(self, place: str, tick: int) -> _Known:
+        """Return what is known of a tick: a new number, unless it takes the place of a label."""
+        here = self._known[place]
+        if tick not in here:
+            self._next += 1
+            here[tick] = _Known(self._next)
+        if len(here) > HISTORY:
+            del here[min(here)]
+        return here[tick]
+
+    def _learn(self, row: SampleRow, labelled: Labelled, known: _Known) -> None:
         self.last = max(self.last, row.id)
         self._count(row)
-        self._later.append((row.place, row.inputs, found))
+        self._later.append((row.place, row.inputs, known.found, labelled.found))
+        known.found = labelled.found
         if not self._is_held:
             self.release()
         self._changed()
@@ -131,6 +156,7 @@ class Labels:
     def release(self) -> None:
         """Give the places what came meanwhile."""
         self._is_held = False
-        for place, inputs, found in self._later:
+        for place, inputs, before, found in self._later:
+            self._fusion.participants[place].drop(inputs, before)
             self._fusion.participants[place].add(inputs, found)
         self._later.clear()
