@@ -151,7 +151,7 @@ def granted(options: Options) -> Private | None:
 
 def stored(
     store: Store, fresh: Federation, options: Options, measure: Measure, private: Private | None,
-    sums: Sums | None,
+    sums: Sums | None = None,
 ) -> Durable:  # fmt: skip
     """Return the federation of a store: begun as `fresh`, or gone on with where it was left.
 
