@@ -31,7 +31,12 @@ def simulate(
     ] = False,
     dataset: Annotated[str, _learned(help="digits, vowel, air, wine or watch.")] = "digits",
     hidden: Annotated[str, _learned(help="Hidden units, as 32 or 64,32.")] = "32",
-    share: Annotated[float, _learned(help="Share of the weights sent a round, 0..1.")] = 0.05,
+    share: Annotated[
+        float | None, _learned(help="Share of the weights sent a round; 0.05, or 1 with --secure.")
+    ] = None,
+    secure: Annotated[
+        bool, _learned("--secure", help="Masked sums: the hub sees no single update.")
+    ] = False,
     local_epochs: Annotated[int, _learned(help="Epochs a board trains a round.")] = 1,
     proximal: Annotated[
         float, _learned(help="Draws boards back to the round's model (FedProx), as 0.01.")
@@ -61,8 +66,9 @@ def simulate(
     from paebiru.sim.plan import Plan
 
     plan = Plan(
-        dataset, clients, rounds, local_epochs, cast("SplitName", split), alpha, share, seed,
-        units(hidden), rate, start, proximal,
+        dataset, clients, rounds, local_epochs, cast("SplitName", split), alpha,
+        share if share is not None else 1.0 if secure else 0.05, seed, units(hidden), rate, start,
+        proximal, secure,
     )  # fmt: skip
     if workers < 1:
         raise UsageError(f"--workers {workers} cannot work: give 1 or more")

@@ -8,8 +8,10 @@ import io
 from hashlib import sha256
 from typing import Any
 
+from paebiru.sim.masked import Question
 from paebiru.sim.plan import World
 from paebiru_node.learning import Learning
+from paebiru_node.masked import Masks
 from paebiru_node.samples import Samples
 from sil import protocol as p
 
@@ -23,6 +25,21 @@ class NoFlash:
         """Keep nothing."""
 
 
+class Values:
+    """The saved values of such a board."""
+
+    def __init__(self, membership: bytes) -> None:
+        self._values = {"group": membership}
+
+    def load(self, name: str) -> bytes:
+        """Return what was saved."""
+        return self._values.get(name, b"")
+
+    def save(self, name: str, data: bytes | bytearray) -> None:
+        """Keep a value."""
+        self._values[name] = bytes(data)
+
+
 class SimBoard:
     """One board of a simulated fleet; only objects enter and leave it.
 
@@ -30,9 +47,10 @@ class SimBoard:
         world: the fleet's data, of which this board has its part.
         number: of the board.
         model: the MODEL object to begin with.
+        membership: of its group, if it learns under masks.
     """
 
-    def __init__(self, world: World, number: int, model: bytes):
+    def __init__(self, world: World, number: int, model: bytes, membership: bytes = b""):
         rows = world.parts[number]
         held = Samples(len(rows), world.sizes[0])
         held.x[:] = world.split.train_x[rows].tobytes()
@@ -40,10 +58,18 @@ class SimBoard:
         held.count = self.samples = len(rows)
         slots: Any = NoFlash()
         self.learning = Learning(slots, held)
+        if membership:
+            values: Any = Values(membership)
+            self.learning.masks = Masks(values)
         self.learning.take_model(io.BytesIO(model), sha256(model).digest())
 
     def round(self, order: bytes) -> bytes:
-        """Take an ORDER object and do it; return the UPDATE object, empty if none was asked for."""
+        """Take an ORDER object and do it; return the UPDATE object, empty if none was asked for.
+
+        In a masked sum it is MASKED that returns, and SHARES for an UNMASK.
+        """
+        if isinstance(order, Question):
+            return self._answer(order)
         learning = self.learning
         learning.committed()
         learning.take_order(bytearray(order), sha256(order).digest())
@@ -51,7 +77,19 @@ class SimBoard:
             learning.step(self.samples)
         if learning.phase != p.REPORTING:
             return b""
-        offer, source = learning.report()
-        update = bytearray(offer.length)
-        source.read(0, update, 0, offer.length)
-        return bytes(update)
+        return self._report()
+
+    def _answer(self, question: bytes) -> bytes:
+        """Answer an UNMASK; nothing where there is none."""
+        if not question:
+            return b""
+        self.learning.masks.take(bytearray(question), sha256(question).digest(), self.learning)
+        answer = self._report()
+        self.learning.committed()
+        return answer
+
+    def _report(self) -> bytes:
+        offer, source = self.learning.report()
+        body = bytearray(offer.length)
+        source.read(0, body, 0, offer.length)
+        return bytes(body)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from paebiru.federated import evaluate
 from paebiru.federated.master import Master
 from paebiru.federated.rounds import Federation as Rounds
+from paebiru.sim import masked
 from paebiru.sim.board import SimBoard
 from paebiru.sim.plan import World
 from paebiru.sim.workers import spread
+from sil import protocol as p
 from sil.protocol import Task
 
 
@@ -34,7 +36,10 @@ def rounds_of(world: World) -> Rounds:
     plan = world.plan
     task = Task(world.sizes, world.split.signed, plan.parts)
     first = world.codes if world.given else b""
-    return Rounds(task, plan.seed, plan.server_rate, plan.local_epochs, first, proximal=plan.pull)
+    made = Rounds(task, plan.seed, plan.server_rate, plan.local_epochs, first, proximal=plan.pull)
+    if plan.secure:
+        made.sums = masked.sums(names(world), plan.seed)
+    return made
 
 
 class Federation:
@@ -49,8 +54,13 @@ class Federation:
         self.world = world
         self.rounds_of = rounds_of(world)
         model = self.rounds_of.model()
-        boards = [SimBoard(world, number, model) for number in range(world.plan.clients)]
         self._names = names(world)
+        plan = world.plan
+        dealt = masked.memberships(self._names, plan.seed) if plan.secure else {}
+        boards = [
+            SimBoard(world, number, model, dealt.get(name, b""))
+            for number, name in enumerate(self._names)
+        ]
         self._samples = [board.samples for board in boards]
         self._fleet = spread(boards, workers)
 
@@ -74,15 +84,32 @@ class Federation:
                 if update:
                     hub.take(name, update)
             up = sum(update.size for update in hub.updates.values())
+            shares, asked = self._unmask()
             hub.close()
             accuracy = self.accuracy()
+            boards = len(self._names)
+            down = len(hub.changes) + (self.world.given if number == 1 else 0)
             yield Round(
                 number=number,
                 accuracy=accuracy,
-                bytes_up=up / len(self._names),
-                bytes_down=float(len(hub.changes) + (self.world.given if number == 1 else 0)),
+                bytes_up=(up + shares) / boards,
+                bytes_down=down + asked / boards,
                 seconds=time.perf_counter() - begun,
             )
+
+    def _unmask(self) -> tuple[int, int]:
+        """Have the round's masked sums unmasked, if it has any; return the bytes up and down."""
+        hub = self.rounds_of
+        if hub.sums is None:
+            return 0, 0
+        hub.seal()
+        questions = [masked.Question(hub.sums.question(name)) for name in self._names]
+        answers = self._fleet.round(questions)
+        for name, answer in zip(self._names, answers, strict=True):
+            if answer:
+                hub.sums.answer(name, answer)
+        orders = p.SUM_SIZE * len(self._names)
+        return sum(map(len, answers)), sum(map(len, questions)) + orders
 
     def accuracy(self) -> float:
         """Return how often the model that the boards have is right on the test part, 0..1."""

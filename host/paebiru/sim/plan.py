@@ -42,6 +42,8 @@ class Plan:
     rate: float | None = None
     start: Path | None = None
     proximal: float = 0.0
+    secure: bool = False
+    """Under masks: the hub sees sums of groups alone."""
 
     def check(self) -> "Plan":
         """Return the plan itself.
@@ -70,6 +72,11 @@ class Plan:
             raise UsageError(
                 f"--share {self.share:g} is no share of the weights: give more than 0 and at most"
                 " 1 (0.05 sends 5 %)"
+            )
+        if self.secure and self.share != 1:
+            raise UsageError(
+                f"--share {self.share:g}: a masked sum has every weight; leave --share out with"
+                " --secure"
             )
         if self.rate is not None and not 0 < self.rate <= 16:
             raise UsageError(f"--rate {self.rate:g} is out of range: give more than 0, at most 16")

@@ -14,6 +14,7 @@ from paebiru.coordinator import Coordinator
 from paebiru.errors import UsageError
 from paebiru.sim.federation import Federation, Round, names, rounds_of
 from paebiru.sim.lab import Lab
+from paebiru.sim.masked import memberships
 from paebiru.sim.plan import World
 from sil.link.keys import DeviceKey
 
@@ -38,9 +39,14 @@ class WholeFederation(Federation):
         keys = {name: DeviceKey(sha256(b"simulated " + name).digest(), 1) for name in self._names}
         self._desk = Coordinator(lambda device, epoch: keys.get(device), self.rounds_of)
         self._lab = Lab(self._desk, world.plan.seed)
+        dealt = memberships(self._names, world.plan.seed) if world.plan.secure else {}
         for name, rows in zip(self._names, world.parts, strict=True):
             samples = recordings.record(world.split.train_x[rows], world.split.train_y[rows])
-            self._lab.add(name, _config(world, len(rows)), {_FILE: samples}, keys[name])
+            given = _config(world, len(rows))
+            board = self._lab.add(name, given, {_FILE: samples}, keys[name])
+            if name in dealt:
+                board.flash.values |= {"group": dealt[name][:512], "group_2": dealt[name][512:]}
+                board.power_cut()
         self._wires = [board.wire for board in self._lab.boards.values()]
 
     def rounds(self) -> Iterator[Round]:
@@ -56,6 +62,9 @@ class WholeFederation(Federation):
                 self._lab.run_until(self._all_known, _PATIENCE)
             self._desk.open()
             self._lab.run_until(self._all_answered, _PATIENCE)
+            if self.rounds_of.sums is not None:
+                self._desk.seal()
+                self._lab.run_until(self.rounds_of.sums.is_done, _PATIENCE)
             self._desk.close()
             up, down = (now - then for now, then in zip(self._carried(), before, strict=True))
             boards = len(self._names)
