@@ -77,6 +77,19 @@ def test_at_any_moment_of_the_start(board: VirtualBoard, times: int) -> None:
             line.until(b"\n%d\r\n>>> " % (turn * 2))
 
 
+def test_a_board_that_resets_at_once_is_stopped_by_one(board: VirtualBoard) -> None:
+    """It has no other moment to hear it than the first one of boot.py."""
+    put(board, "boot.py", "")
+    put(board, "main.py", "import machine\nmachine.reset()\n")
+    with Line(board) as line:
+        for _ in range(5):
+            line.write(RESET)
+            for _ in range(2):
+                line.until(b"rst:")
+            line.write(b"\x03")
+            assert b"KeyboardInterrupt" in line.until(b">>> ")
+
+
 def test_no_main_behind_a_boot_that_failed(board: VirtualBoard) -> None:
     put(board, "boot.py", "print('boot')\n1 / 0\n")
     put(board, "main.py", "print('main')\n")

@@ -155,7 +155,11 @@ class Bridge:
     def _hear(self, vm: Vm) -> None:
         with suppress(BlockingIOError):
             while data := os.read(vm.tells, _PIECE):
-                for answer in self.chip.hear(data):
+                has_run = self.chip.life.runs
+                answers = self.chip.hear(data)
+                if self.chip.life.runs and not has_run:
+                    self._pass_on(vm)  # a Ctrl-C that waits for a program comes before it runs
+                for answer in answers:
                     with suppress(BlockingIOError, BrokenPipeError):
                         os.write(vm.answers, answer)
                 if self.chip.life.heap >= 0:

@@ -73,8 +73,6 @@ class Chip:
             life.deadline = now + life.timeout
         elif what in ("pin", "pwm"):
             self._put_out(what, int(words[0]), int(words[1]))
-        elif what == "listen":
-            life.runs = True
         elif what == "ready":
             life.heap = int(words[0])
         elif what in ("reset", "soft"):
@@ -94,8 +92,8 @@ class Chip:
             return _EINVAL, b""
 
     def _asked(self, what: str, words: list[str]) -> bytes:
-        if what == "end":
-            self.life.runs = False
+        if what in ("listen", "end"):
+            self.life.runs = what == "listen"
             return b""
         if what == "id":
             return self._state.id

@@ -120,7 +120,7 @@ def run(name: str, program: "dict[str, object]") -> int:
     try:
         try:
             micropython.kbd_intr(3)
-            line.tell("listen")
+            line.ask("listen")
             execfile(name, program)  # type: ignore[name-defined]  # noqa: F821
         finally:
             finish([finish])
