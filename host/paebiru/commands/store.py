@@ -26,7 +26,7 @@ Drop = Annotated[
 ]
 Checkpoint = Annotated[
     str,
-    typer.Argument(help="Its number or its model's name, as in the history; head, best, final."),
+    typer.Argument(help="A number or a model of the history, or head, best, final."),
 ]
 _DIR = Path("hub")
 
