@@ -2,16 +2,20 @@
 
 Each has its own process and environment (`make bench-hub` makes Flower's); a rule is run by one,
 then by the other, and the best of several counts.  Ours starts from codes, a byte a weight, so
-decoding them to integers is in `ms`; Flower's starts from float32 arrays, but for multi-Krum,
-whose functions take records of bytes.  What comes before is told apart: entropy decoding here
-(`payload_ms`, done as updates arrive), the reading of NPY bytes there.
+decoding them to integers is in `ms`; Flower's starts from float32 arrays, but for the mean from
+bytes and multi-Krum, whose functions take records of bytes.
 
-Ours runs on one thread, and Flower's too, but for the products of multi-Krum, for which BLAS
-takes all cores on both sides.
+What comes before is told apart, and with it (`ratio_whole`): entropy decoding of the boards'
+payloads here, one after the other on one core, as a hub does it while they arrive; the reading of
+NPY bytes there.  `decoding` has both for an update, with how many bytes it is on the line.
+
+Our rules take all cores (`ms_1`: one of them).  Flower's functions are single-threaded NumPy, but
+for the products of multi-Krum, for which BLAS takes all cores.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -22,7 +26,7 @@ import numpy as np
 from report import Row, save, show
 
 from paebiru import accel
-from paebiru.federated import coordinates, geometric
+from paebiru.federated import columns, coordinates, geometric
 from paebiru.federated.rules import decoded, encoded
 from sil import nn
 from sil.payload import Payload
@@ -32,6 +36,8 @@ FLOWER = HERE.parents[1] / "build" / "venv-flower" / "bin" / "python"
 NETWORKS = {100: (999, 50), 1000: (99, 50)}  # boards: sizes of 50,000 and 5,000 weights
 SPREAD = 400  # of an update's weights, Q14: what dense updates of digits have
 ONE = 1 << 14
+SHARE = 0.05
+FROM_BYTES = ("mean, from bytes", "multi-Krum")  # Flower reads them within these
 
 
 class Flower:
@@ -97,19 +103,24 @@ def a_round(boards: int) -> tuple[np.ndarray, np.ndarray, list[bytes], Payload]:
     return frames, rng.integers(1, 2000, boards), payloads, payload
 
 
+def on_one_core(run: Callable[[], object], times: int) -> float:
+    """Return the best of several runs on one thread, in ms."""
+    had, columns.threads = columns.threads, 1
+    try:
+        run()
+        return 1000 * min(seconds(run) for _ in range(times))
+    finally:
+        columns.threads = had
+
+
 def measure(boards: int, flower: Flower, folder: Path, times: int) -> list[Row]:
     """Return a row a rule."""
     frames, samples, payloads, payload = a_round(boards)
     f, weights = boards // 10, frames.shape[1]
     flower.load(folder, frames, samples, f)
-    frame = bytearray(weights)
-
-    def decode() -> None:
-        for i, body in enumerate(payloads):
-            payload.decode(body, frame)
-            assert i % 50 or frame == frames[i].tobytes()
-
-    payload_ms, npy_ms = in_turns(decode, lambda: flower.ask("decode"), 2)
+    payload_ms, npy_ms = in_turns(
+        lambda: decode(payloads, payload, frames), lambda: flower.ask("decode"), 2
+    )
     mean = lambda: coordinates.mean_by_samples(frames, samples)  # noqa: E731
     rules = {
         "mean": mean,
@@ -121,10 +132,36 @@ def measure(boards: int, flower: Flower, folder: Path, times: int) -> list[Row]:
     rows: list[Row] = []
     for rule, ours in rules.items():
         ms, flower_ms = in_turns(ours, lambda rule=rule: flower.ask(rule), times)
+        whole = flower_ms + (0 if rule in FROM_BYTES else npy_ms)
         rows.append({
             "rule": rule, "boards": boards, "weights": weights, "ms": round(ms, 2),
-            "flower_ms": round(flower_ms, 2), "ratio": round(flower_ms / ms, 1),
-            "payload_ms": round(payload_ms, 1), "flower_npy_ms": round(npy_ms, 1),
+            "ms_1": round(on_one_core(ours, times // 3 + 1), 2), "flower_ms": round(flower_ms, 2),
+            "ratio": round(flower_ms / ms, 1), "payload_ms": round(payload_ms, 1),
+            "flower_npy_ms": round(npy_ms, 1), "ratio_whole": round(whole / (ms + payload_ms), 2),
+        })  # fmt: skip
+    return rows
+
+
+def decode(payloads: list[bytes], payload: Payload, frames: np.ndarray) -> None:
+    """Decode a round's payloads; look at some that they are right."""
+    frame = bytearray(frames.shape[1])
+    for i, body in enumerate(payloads):
+        payload.decode(body, frame)
+        assert i % 50 or frame == frames[i].tobytes()
+
+
+def decoding(boards: int) -> list[Row]:
+    """Return what decoding one update takes, dense and with 5 % of its weights."""
+    rng, rows = np.random.default_rng(boards), []
+    frames, _, payloads, payload = a_round(boards)
+    few = np.where(rng.random(frames.shape) < SHARE, frames, 0).astype(np.uint8)
+    out = bytearray(payload.limit)
+    sparse = [bytes(out[: payload.encode(bytearray(frame), out)]) for frame in few]
+    for sent, some, right in (("all", payloads, frames), ("5 %", sparse, few)):
+        ms = 1000 * min(seconds(lambda: decode(some, payload, right)) for _ in range(3))  # noqa: B023
+        rows.append({
+            "weights": frames.shape[1], "sent": sent, "ms": round(ms / boards, 3),
+            "bytes": round(sum(map(len, some)) / boards), "float32_bytes": 4 * frames.shape[1],
         })  # fmt: skip
     return rows
 
@@ -171,9 +208,13 @@ def main() -> None:
         rows = [row for n in NETWORKS for row in measure(n, flower, Path(folder), args.times)]
         exact = picks(flower, Path(folder))
     flower.close()
-    show(f"aggregation beside Flower {flower.version}, ms, best of {args.times} in turns", rows)
+    apart = [row for n in NETWORKS for row in decoding(n)]
+    how = f"ms, best of {args.times} in turns, {columns.threads} threads"
+    show(f"beside Flower {flower.version}, {how}", rows)
+    show("decoding one update, ms, on one core", apart)
     show("Krum's picks", exact)
-    save("hub", rows=rows, picks=exact, flower=[{"version": flower.version}])
+    about = {"version": flower.version, "threads": columns.threads, "load": os.getloadavg()[1]}
+    save("hub", rows=rows, decoding=apart, picks=exact, flower=[about])
 
 
 if __name__ == "__main__":

@@ -124,11 +124,25 @@ def hub() -> str:
     body = [
         (
             f"{r['rule']}, {r['boards']} of {r['weights']:,}", f"{r['ms']:.1f}",
-            f"{r['flower_ms']:.1f}", f"{r['ratio']:.1f}",
+            f"{r['ms_1']:.1f}", f"{r['flower_ms']:.1f}", f"{r['ratio']:.1f}",
+            f"{r['ratio_whole']:.2f}",
         )
         for r in rows("hub")
     ]  # fmt: skip
-    return table(("rule, boards of weights", "ms", "Flower, ms", "ratio"), body)
+    heads = ("ms", "on one core", "Flower, ms", "ratio", "decoding included")
+    return table(("rule, boards of weights", *heads), body)
+
+
+def decoding() -> str:
+    """Return what the hub takes to decode one update."""
+    body = [
+        (
+            f"{r['weights']:,} weights, {r['sent']} sent", f"{r['bytes']:,}",
+            f"{r['float32_bytes']:,}", f"{r['ms']:.2f}",
+        )
+        for r in rows("hub", "decoding")
+    ]  # fmt: skip
+    return table(("one update", "bytes", "as float32", "decoding, ms"), body)
 
 
 def robust() -> str:
@@ -169,7 +183,7 @@ def privacy() -> str:
 TABLES = {
     "brief-learning": brief_learning, "learning": learning, "brief-streams": brief_streams,
     "streams": streams, "rules": rules, "fleet": fleet, "vmfleet": vmfleet, "mcu": mcu,
-    "nodes": nodes, "hub": hub, "privacy": privacy,
+    "nodes": nodes, "hub": hub, "decoding": decoding, "privacy": privacy,
 }  # fmt: skip
 _MARKED = re.compile(r"(<!-- ([a-z-]+) -->\n).*?(\n<!-- /\2 -->)", re.DOTALL)
 
