@@ -20,7 +20,7 @@ AIR := build/data/air.csv.gz
 STUBS := build/stubs/.stamp
 FLOWER := build/venv-flower/.stamp
 
-.PHONY: help setup demo test test-mcu bench-mcu test-py lint format bench bench-fleet bench-link bench-memory bench-privacy bench-hub bench-robust vectors fuzz nightly clean distclean
+.PHONY: help setup demo test test-mcu bench-mcu test-py lint format bench bench-capacity bench-fleet bench-link bench-memory bench-privacy bench-hub bench-robust vectors fuzz nightly clean distclean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,9 @@ bench: setup $(AIR) $(FLOWER) ## the tables of the README, and tests/bench/resul
 	$(VENV)/bin/paebiru simulate --dataset digits --out build/demo
 	cp build/demo/accuracy.png tests/bench/results/digits.png
 	$(PY) tests/bench/readme_tables.py
+
+bench-capacity: setup ## how many boards a hub serves, alone: it wants two idle cores
+	$(PY) tests/bench/bench_capacity.py $(ARGS)
 
 bench-fleet: setup ## thirty boards as real processes of the firmware, killed as they learn with one hub
 	$(PY) tests/bench/bench_vmfleet.py $(ARGS)

@@ -168,6 +168,22 @@ def nodes() -> str:
     return table(("node, VM", "in use, bytes", "least heap, bytes"), body)
 
 
+def capacity() -> str:
+    """Return how many boards a hub serves, and its memory with a thousand."""
+    steps, served = rows("capacity", "steps"), rows("capacity")
+    said = {"idle": "silent"}
+    thousand = [r for r in steps if r["boards"] == 1000 and r not in served]
+    body = [
+        (
+            f"{r['boards']:,} boards, {said.get(r['mode'], r['mode'])}{most}",
+            f"{r['states_s']:,}", f"{r['cpu']:.0f} %", f"{r['lag_ms']:.0f}", f"{r['rss_mb']:.0f}",
+        )
+        for most, some in (("", thousand), (": the most", served))
+        for r in some
+    ]  # fmt: skip
+    return table(("10 states a second each", "states/s", "of a core", "lag, ms", "MB"), body)
+
+
 def privacy() -> str:
     """Return accuracies of private federations, a row a fleet."""
     found: dict[tuple[int, str], dict[str, float]] = {}
@@ -183,7 +199,7 @@ def privacy() -> str:
 TABLES = {
     "brief-learning": brief_learning, "learning": learning, "brief-streams": brief_streams,
     "streams": streams, "rules": rules, "fleet": fleet, "vmfleet": vmfleet, "mcu": mcu,
-    "nodes": nodes, "hub": hub, "decoding": decoding, "privacy": privacy,
+    "nodes": nodes, "hub": hub, "decoding": decoding, "capacity": capacity, "privacy": privacy,
 }  # fmt: skip
 _MARKED = re.compile(r"(<!-- ([a-z-]+) -->\n).*?(\n<!-- /\2 -->)", re.DOTALL)
 
