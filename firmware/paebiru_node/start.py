@@ -17,6 +17,7 @@ from .kept import Config
 from .kinds import Make, Port
 from .port import CAUSE_WATCHDOG
 
+_REST = const(1000)  # ms before a crashed board starts over
 _HEALTHY = const(60000)  # ms without a crash after which the count starts anew
 
 
@@ -45,6 +46,7 @@ def run(make: "Make") -> None:
     except (KeyboardInterrupt, Restart):
         raise
     except Exception as error:  # whatever it was, the board must come back
+        port.rest(0)  # from here on Ctrl-C interrupts: who reads of it can keep the board
         try:
             report(error)
         except MemoryError:
@@ -78,13 +80,14 @@ def step(life: Life, port: "Port") -> int:
 
 
 def crashed(port: "Port", error: BaseException) -> None:
-    """Count a crash, keep its reason, start over."""
+    """Count a crash, keep its reason, start over; Ctrl-C keeps it from that."""
     try:
         crashes = _count(port.load("crashes")) + 1
         port.save("crashes", bytes((min(crashes, 255),)))
         port.save("error", ("%s: %s" % (type(error).__name__, error)).encode()[:120])
     except Exception:  # no memory or room for it: what matters is to come back
         pass
+    port.rest(_REST)  # a board that crashes as soon as it starts would let nobody in
     port.reset()
 
 

@@ -72,6 +72,9 @@ def check_time(bench):
     port.idle(40)
     spent = ticks_diff(port.ticks_ms(), start)
     expect(38 <= spent < _LONG, "idle(40) took %d ms" % spent)
+    start = port.ticks_ms()
+    port.rest(40)
+    expect(ticks_diff(port.ticks_ms(), start) < _LONG, "rest(40) ends")
 
 
 def check_identity(bench):

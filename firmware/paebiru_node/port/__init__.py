@@ -2,15 +2,16 @@
 
 One object, made by ``Port(board)`` from the ``board`` part of ``device.json`` (which
 ``paebiru deploy`` wrote from ``boards/<board>.toml``), with the methods below.  Nothing in it
-blocks but `idle`, and nothing but the making of parts allocates (CircuitPython cannot keep to
-that: see `cp_parts.I2SStream`, `cp_radio`).  A part that is not there raises `PortError` when
-it is asked for, with what is missing and where it is configured; once made, a part that stops
-answering raises OSError.
+blocks but `idle` and `rest`, and nothing but the making of parts allocates (CircuitPython cannot
+keep to that: see `cp_parts.I2SStream`, `cp_radio`).  A part that is not there raises `PortError`
+when it is asked for, with what is missing and where it is configured; once made, a part that
+stops answering raises OSError.
 
 Time
     ticks_ms() -> int       29-bit ms, for `sil.compat.ticks_diff`
     idle(ms)                let at most ms pass; bytes that arrive on a link end it
     feed()                  the watchdog lives on; the first call starts it
+    rest(ms)                let ms pass in which Ctrl-C interrupts, also where it is data to a link
     reset()                 start over; does not return (raises `Restart` where it cannot)
 
 Identity

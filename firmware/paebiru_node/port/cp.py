@@ -75,6 +75,14 @@ class Port:
             self._watchdog = made("the watchdog", _watchdog, self._board)
         self._watchdog.feed()
 
+    def rest(self, ms: int) -> None:
+        """Let ``ms`` pass in which Ctrl-C interrupts, as it does at any time here."""
+        start = supervisor.ticks_ms()
+        while ticks_diff(supervisor.ticks_ms(), start) < ms:
+            if self._watchdog is not None:
+                self._watchdog.feed()
+            microcontroller.delay_us(_SLICE_US)
+
     def reset(self) -> None:
         """Start over."""
         microcontroller.reset()

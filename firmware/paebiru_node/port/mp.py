@@ -6,6 +6,9 @@ a board first asks for one.  Only files named ``mp*.py`` import what MicroPython
 
 import gc
 import os
+import time
+
+from sil.compat import const, ticks_diff
 
 from ..errors import PortError, Restart
 from . import (
@@ -33,6 +36,8 @@ try:
     import machine
 except ImportError:  # a VM without hardware
     machine = None  # type: ignore[assignment]
+
+_SLICE = const(50)  # ms
 
 # By `machine.reset_cause()`, as the ESP32 numbers them.
 _CAUSES = (
@@ -79,6 +84,16 @@ class Port:
         if self._watchdog is None:
             self._watchdog = made("the watchdog", _watchdog, self._board)
         self._watchdog.feed()
+
+    def rest(self, ms: int) -> None:
+        """Let ``ms`` pass in which Ctrl-C interrupts."""
+        if self._stdio is not None:
+            self._stdio.close()
+        start = mp_links.ticks_ms()
+        while ticks_diff(mp_links.ticks_ms(), start) < ms:
+            if self._watchdog is not None:
+                self._watchdog.feed()
+            time.sleep_ms(_SLICE)
 
     def reset(self) -> None:
         """Start over."""

@@ -134,6 +134,9 @@ class SimPort:
         self._watch()
         self._fed = self.clock.now
 
+    def rest(self, ms: int) -> None:
+        """Let nothing pass: there is nobody to press a key."""
+
     def reset(self) -> Never:
         """Start over."""
         raise Restart
