@@ -212,13 +212,15 @@ class Learning:
     def due(self) -> int:
         """Return what waits to be sent: a number of its own for each object, 0 for none."""
         if self.masks is not None and self.masks.due:
-            return self.masks.due  # type: ignore[no-any-return]
+            number: int = self.masks.due
+            return number
         return p.UPDATE if self.phase == p.REPORTING else 0
 
     def report(self) -> "tuple[Offer, Source]":
         """Return the object that waits to be sent: UPDATE, or its like in a masked sum."""
         if self.is_masked or (self.masks is not None and self.masks.due):
-            return self.masks.report(self)  # type: ignore[no-any-return]
+            waits: "tuple[Offer, Source]" = self.masks.report(self)
+            return waits
         head = bytearray(p.UPDATE_HEAD)
         p.write_update_head(head, self.round, self.trained, self.right)
         seen = sha256(head)
