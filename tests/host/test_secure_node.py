@@ -12,7 +12,12 @@ from paebiru import accel
 from paebiru.federated.master import Master
 from paebiru.federated.ranges import half_up
 from paebiru.federated.rounds import name
+from paebiru.federated.secure import deal
+from paebiru.sim.flash import Flash
+from paebiru_node.errors import PortError
+from paebiru_node.masked import Masks
 from secure_lab import BOARDS, SecureLab, enroll, memberships, plain, waiting
+from sil import groups, masks
 from sil import protocol as p
 from sil.errors import FormatError
 from sil.payload import Payload
@@ -263,6 +268,19 @@ def test_a_ticket_that_was_used_is_refused() -> None:
     assert lab.heard("refused") == [12] * 4
     said = b"".join(health.text for health in lab.heard("health"))
     assert b"masked sum 1 came before" in said
+
+
+def test_a_membership_of_sixteen_boards_is_kept_in_two_values() -> None:
+    stored = deal(16)
+    flash = Flash()
+    for place in (0, 15):
+        flash.save("group", stored[place][:512])
+        flash.save("group_2", stored[place][512:])
+        port: Any = flash
+        assert Masks(port)._group().secrets == groups.unpack(stored[place]).secrets
+    with pytest.raises(PortError, match="at most 512"):
+        flash.save("group", stored[0])
+    assert masks.ASK_HEAD + 15 * masks.sealed_size(16) == p.MAX_UNMASK
 
 
 # -- power cuts
