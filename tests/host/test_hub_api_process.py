@@ -100,7 +100,6 @@ def by_hand(lab: ApiLab) -> None:
         lab.hub.on_text(device, "hello")
         lab.hub.on_answer(device, Answer(bytes(10)))
         lab.hub.take(device, 3, b"no update", lambda code: None)
-        lab.hub.told("shares", device, 36)  # of rounds with --secure, which this hub has not
         lab.hub.told("shares", device, 32)  # boards that are in no group send none
 
     lab.do(say)
