@@ -62,9 +62,7 @@ class History:
         which = "" if branch is None else f"WHERE branch = {branch:d}"
         return rows.select(self._db, CheckpointRow, f"{which} ORDER BY id")
 
-    def page(
-        self, branch: int | None, limit: int, offset: int
-    ) -> tuple[int, list[CheckpointRow]]:
+    def page(self, branch: int | None, limit: int, offset: int) -> tuple[int, list[CheckpointRow]]:
         """Return how many checkpoints there are, of a branch or all, and a part, newest first."""
         which = "" if branch is None else f"WHERE branch = {branch:d}"
         total = int(self._db.rows(f"SELECT count(*) FROM checkpoints {which}")[0][0])
