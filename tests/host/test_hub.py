@@ -1,5 +1,6 @@
 """`paebiru hub` as a process, with boards that are real MicroPython processes of the firmware."""
 
+import asyncio
 import os
 import subprocess
 import time
@@ -15,7 +16,10 @@ import killed_fleet
 import light_boards
 from hub_process import PAEBIRU, free_port, hub
 from paebiru import accel
+from paebiru.hub.lines import Lines
 from paebiru.hub.policy import Policy
+from paebiru.hub.run import Options, serve
+from paebiru.hub.tell import Telling
 from paebiru.keys import KeyStore
 
 BOARDS = int(os.environ.get("PAEBIRU_BOARDS", "5"))
@@ -184,3 +188,15 @@ def test_the_sample_of_boards_is_seeded_and_large_enough() -> None:
     assert len(first) == 12
     assert first != policy.chosen(there, 2, 7)
     assert Policy().chosen(there, 1, 7) == frozenset(there)
+
+
+def test_a_fault_beside_the_rounds_ends_the_hub_and_is_not_kept_quiet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fault(lines: Lines, paths: list[str], finds: bool) -> None:
+        raise RuntimeError("a fault of its own")
+
+    monkeypatch.setattr(Lines, "watch", fault)
+    options = Options(tmp_path / "hub", port=0, api=None)
+    with pytest.raises(RuntimeError, match="a fault of its own"):
+        asyncio.run(asyncio.wait_for(serve(options, Telling()), 30))

@@ -249,24 +249,7 @@ async def serve(options: Options, tell: Telling) -> Federation:
             )  # fmt: skip
             if made.number >= options.policy.rounds and not made.is_open:
                 tell("warning", text=f"round {made.number} was held: give --rounds more to go on")
-        rounds = asyncio.create_task(hub.hold())
-        helpers = [
-            asyncio.create_task(hub.watch()),
-            asyncio.create_task(lines.watch(list(options.serial), options.finds)),
-        ]
-        if hub.places is not None:
-            helpers.append(asyncio.create_task(hub.places.run(hub.devices)))
-        _stop_on_signals(rounds)
-        try:
-            with suppress(asyncio.CancelledError):
-                await rounds
-                if not hub.ends.trouble:
-                    branches.finish(made)
-        finally:
-            for task in helpers:
-                task.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
-            await lines.close()
+        await _hold(hub, lines, made, options)
         model = models.stream(made.master.codes(), made.task.sizes)
         file = folder / "model.jsil"
         files.write(file, model)
@@ -274,6 +257,31 @@ async def serve(options: Options, tell: Telling) -> Federation:
     if hub.ends.trouble:
         raise UsageError(hub.ends.trouble)
     return made
+
+
+async def _hold(hub: Hub, lines: Lines, made: Durable, options: Options) -> None:
+    """Hold the rounds, with what goes on beside them; a fault there ends them, and is raised."""
+    rounds = asyncio.create_task(hub.hold())
+    works = [hub.watch(), lines.watch(list(options.serial), options.finds)]
+    if hub.places is not None:
+        works.append(hub.places.run(hub.devices))
+    helpers = [asyncio.create_task(work) for work in works]
+    for task in helpers:
+        task.add_done_callback(lambda _: rounds.cancel())
+    _stop_on_signals(rounds)
+    try:
+        with suppress(asyncio.CancelledError):
+            await rounds
+            if not hub.ends.trouble:
+                branches.finish(made)
+    finally:
+        for task in helpers:
+            task.cancel()
+        ended = await asyncio.gather(*helpers, return_exceptions=True)
+        await lines.close()
+    for fault in ended:
+        if isinstance(fault, Exception):
+            raise fault
 
 
 def _stop_on_signals(task: asyncio.Task[None]) -> None:
