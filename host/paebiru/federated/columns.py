@@ -22,6 +22,7 @@ from paebiru.federated.ranges import Codes, Int64
 
 _BLOCK = 8192  # columns at a time: what is added up stays in the cache
 _STRIP = 1024  # the same for counting, where every row is read eight times
+_SQUARE = 32  # rows and columns of a matrix at a time
 _BYTE = 255  # the most that counts in a byte
 _LARGE = 1 << 18  # codes from which on a second thread is worth its start
 
@@ -77,6 +78,18 @@ def add_gram(values: Any, chunk: int, out: Int64) -> None:
     # Row i costs as much as there are rows before it.
     edges = [int(n * (k / count) ** 0.5) // 2 * 2 for k in range(count)]
     _spread("gram", [*edges, n], values, chunk, out)
+
+
+def narrow(codes: Codes, table: Any, out: Any) -> Int64:
+    """Write table[codes], int16, to `out`, as `look_up` does; return the largest |value| by row."""
+    most = np.zeros(len(codes), dtype=np.int64)
+    _spread("narrow", _even(codes, len(codes)), codes, table, out, most)
+    return most
+
+
+def mirror(lower: Int64, out: Int64) -> None:
+    """Write the square matrix of which `lower` has the lower half to `out`."""
+    _spread("mirror", [0, len(out)], lower, out)
 
 
 def is_plain() -> bool:
@@ -144,6 +157,28 @@ def _look_up_loop(first: int, last: int, codes: Codes, table: Any, out: Any) -> 
             result[j] = table[row[j]]
 
 
+def _narrow_loop(first: int, last: int, codes: Codes, table: Any, out: Any, most: Int64) -> None:
+    for k in range(first, last):
+        row, result, largest = codes[k], out[k], np.int64(0)
+        for j in range(len(row)):
+            value = table[row[j]]
+            result[j] = value
+            size = abs(np.int64(value))
+            if size > largest:
+                largest = size
+        most[k] = largest
+
+
+def _mirror_loop(first: int, last: int, lower: Int64, out: Int64) -> None:
+    # In squares that the cache holds: one of the two sides is read or written across rows.
+    for up in range(first, last, _SQUARE):
+        for left in range(0, up + 1, _SQUARE):
+            for i in range(up, min(up + _SQUARE, last)):
+                for j in range(left, min(left + _SQUARE, i + 1)):
+                    out[i, j] = lower[i, j]
+                    out[j, i] = lower[i, j]
+
+
 def _kth_loop(first: int, last: int, ranks: Codes, k: int, out: Codes) -> None:
     rows = len(ranks)
     trial = np.empty(_STRIP, dtype=np.uint8)
@@ -198,6 +233,8 @@ LOOPS: dict[str, Callable[..., None]] = {
     "look_up": _look_up_loop,
     "kth": _kth_loop,
     "gram": _gram_loop,
+    "narrow": _narrow_loop,
+    "mirror": _mirror_loop,
 }
 
 

@@ -48,27 +48,30 @@ def squared_distances(updates: Codes) -> Int64:
     check(updates, 1)
     n, d = updates.shape
     gram = np.zeros((n, n), dtype=np.int64)
-    wide = np.arange(n) if columns.is_plain() else _add_narrow(updates, gram)
+    wide = np.arange(n) if columns.is_plain() else _put_narrow(updates, gram)
     for first in range(0, d if len(wide) else 0, SPAN):
         _add_wide(updates[:, first : first + SPAN], wide, gram)
-    squares = np.diagonal(gram)
-    return squares[:, None] + squares - 2 * gram
+    squares = np.diagonal(gram).copy()
+    gram *= -2  # in place: it is as large as all else together
+    gram += squares
+    gram += squares[:, None]
+    return gram
 
 
-def _add_narrow(updates: Codes, gram: Int64) -> Int64:
-    """Add the inner products of updates within ±NARROW; return the numbers of the others."""
+def _put_narrow(updates: Codes, gram: Int64) -> Int64:
+    """Write the inner products of updates within ±NARROW; return the numbers of the others."""
     n, d = updates.shape
     table = np.where(np.abs(bounded()) <= NARROW, bounded(), _WIDE).astype(np.int16)
-    values = np.zeros((n + n % 2, d), dtype=np.int16)
-    columns.look_up(updates, table, values[:n])
-    least = values.min(axis=1)
-    wide = np.flatnonzero(least == _WIDE)
+    values = np.empty((n + n % 2, d), dtype=np.int16)
+    values[n:] = 0
+    most = columns.narrow(updates, table, values[:n])
+    wide = np.flatnonzero(most == -_WIDE)
     values[wide] = 0
-    largest = max(1, int(values.max()), -int(values.min()))
+    most[wide] = 0
+    largest = max(1, int(most.max()))
     products = np.zeros((len(values), len(values)), dtype=np.int64)
     columns.add_gram(values, min(_CHUNK, ((1 << 31) - 1) // largest**2), products)
-    lower = np.tril(products[:n, :n])
-    gram += lower + np.tril(lower, -1).T
+    columns.mirror(products[:n, :n], gram)
     return wide
 
 
@@ -143,9 +146,11 @@ def krum_order(updates: Codes, f: int) -> Int64:
 def _least_sums(distances: Int64, count: int) -> list[int]:
     """Return the sum of the `count` least of each row: itself, at 0, and its nearest others.
 
-    Halves of 32 bits are added apart: a sum of 2**13 distances may exceed int64.
+    Where they may exceed int64, as 2**13 distances can, halves of 32 bits are added apart.
     """
     least = np.partition(distances, count - 1, axis=1)[:, :count]
+    if int(least.max()) < (1 << 63) // count:
+        return [int(s) for s in least.sum(axis=1)]
     high, low = (least >> 32).sum(axis=1), (least & 0xFFFFFFFF).sum(axis=1)
     return [(h << 32) + s for h, s in zip(high.tolist(), low.tolist(), strict=True)]
 
