@@ -109,7 +109,8 @@ class Sums:
         """
         if set(tickets) != set(self.groups):
             raise UsageError(
-                "the open round sums other groups than the key file has: put that file back"
+                "the open round sums other groups than the key file has: put that file back, or"
+                " give the round up (paebiru store rollback with --drop)"
             )
         self.end()
         self._few, self.failed, self.asks_absent = [], [], False
