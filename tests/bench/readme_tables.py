@@ -86,6 +86,26 @@ def rules() -> str:
     return table(("rule, accuracy % on digits", *cases), body)
 
 
+def proximal() -> str:
+    """Return what drawing boards back does, a row a way and strength."""
+    body = [
+        (
+            f"{r['sent']}, mu {r['mu']}",
+            f"{r['accuracy']:.2f} ± {r['sd']:.2f}",
+            "" if r["mu"] == "0" else f"{r['to_none']:+.2f} ± {r['se']:.2f}",
+            "" if r["mu"] == "0" else f"{r['early_to_none']:+.2f} ± {r['early_se']:.2f}",
+            f"{r['sway']:.2f}",
+            r["seeds"],
+        )
+        for r in rows("proximal")
+    ]
+    heads = (
+        "digits, Dirichlet 0.3, 5 epochs", "accuracy %", "to mu 0, pt", "first ten rounds, pt",
+        "sway, pt", "seeds",
+    )  # fmt: skip
+    return table(heads, body)
+
+
 def fleet() -> str:
     """Return the time of a round of 1000 boards."""
     body = [(r["boards"], r["processes"], f"{r['round_s']:.2f} s") for r in rows("fleet")]
@@ -198,7 +218,7 @@ def privacy() -> str:
 
 TABLES = {
     "brief-learning": brief_learning, "learning": learning, "brief-streams": brief_streams,
-    "streams": streams, "rules": rules, "fleet": fleet, "vmfleet": vmfleet, "mcu": mcu,
+    "streams": streams, "rules": rules, "proximal": proximal, "fleet": fleet, "vmfleet": vmfleet, "mcu": mcu,
     "nodes": nodes, "hub": hub, "decoding": decoding, "capacity": capacity, "privacy": privacy,
 }  # fmt: skip
 _MARKED = re.compile(r"(<!-- ([a-z-]+) -->\n).*?(\n<!-- /\2 -->)", re.DOTALL)
