@@ -218,7 +218,8 @@ def privacy() -> str:
 
 TABLES = {
     "brief-learning": brief_learning, "learning": learning, "brief-streams": brief_streams,
-    "streams": streams, "rules": rules, "proximal": proximal, "fleet": fleet, "vmfleet": vmfleet, "mcu": mcu,
+    "streams": streams, "rules": rules, "proximal": proximal, "fleet": fleet,
+    "vmfleet": vmfleet, "mcu": mcu,
     "nodes": nodes, "hub": hub, "decoding": decoding, "capacity": capacity, "privacy": privacy,
 }  # fmt: skip
 _MARKED = re.compile(r"(<!-- ([a-z-]+) -->\n).*?(\n<!-- /\2 -->)", re.DOTALL)
