@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -405,18 +403,6 @@ def test_the_manifest_freezes_all_that_a_micropython_board_runs() -> None:
     assert needed <= set(listed)
     for unwanted in ("paebiru_node/port/cp.py", "paebiru_node/_root/micropython/main.py"):
         assert unwanted not in listed
-
-
-def test_micropythons_own_tool_reads_the_manifest() -> None:
-    """The tool comes with MicroPython's source, which tests/mcu/build.sh fetches and may keep."""
-    tools = sorted((ROOT / "build" / "mcu").glob("*/manifestfile.py"))
-    if not tools:
-        pytest.skip("MicroPython's tools/manifestfile.py is not here: tests/mcu/build.sh")
-    words = ("--freeze", "--lib", "", str(ROOT / "firmware" / "manifest.py"))
-    done = subprocess.run(
-        [sys.executable, str(tools[-1]), *words], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.count("full_path=") == len(frozen())
 
 
 def has_driver(path: Path) -> bool:

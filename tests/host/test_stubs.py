@@ -7,6 +7,8 @@ import ast
 import importlib.util
 import os
 import shutil
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 
 import rules
 from targets import ROOT
+from test_deploy import frozen
 
 PORTS = ROOT / "firmware" / "paebiru_node" / "port"
 
@@ -181,3 +184,12 @@ def test_the_boards_pins_are_there(stubs: Path, tmp_path: Path) -> None:
     assert check.check("cp", [specimen]) == ""
     specimen.write_text("\n".join([*lines, "busio.UART(board.IO99)"]) + "\n")
     assert '"IO99"' in check.check("cp", [specimen])
+
+
+def test_micropythons_own_tool_reads_the_manifest(stubs: Path) -> None:
+    tool = stubs / "manifestfile.py"
+    words = ("--freeze", "--lib", "", str(ROOT / "firmware" / "manifest.py"))
+    done = subprocess.run(
+        [sys.executable, str(tool), *words], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("full_path=") == len(frozen())

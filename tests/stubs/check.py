@@ -22,6 +22,7 @@ SOURCES = ("shared/sil", "firmware/paebiru_node")
 
 # The board whose pins `import board` has, as boards/qtpy_esp32s3.toml describes it.
 CP_BOARD = "adafruit_qtpy_esp32s3_4mbflash_2mbpsram"
+MANIFEST_TOOL = Path("stubber/tools/manifestfile.py")
 _UNREACHABLE = 75
 
 
@@ -75,6 +76,9 @@ def _arrange(place: Path) -> None:
     """Split what pip laid into one folder: mypy looks for ``x-stubs`` beside packages only."""
     (place / "cp").mkdir()
     (place / "mp").mkdir()
+    (place / "pip" / MANIFEST_TOOL).rename(place / "manifestfile.py")
+    shutil.rmtree(place / "pip" / "stubber")
+    shutil.rmtree(place / "pip" / "bin", ignore_errors=True)
     for path in (place / "pip").iterdir():
         if path.name.endswith("-stubs"):
             path.rename(place / "cp" / path.name.removesuffix("-stubs"))
