@@ -28,8 +28,6 @@ from sil import masks
 
 pytestmark = pytest.mark.skipif(light_boards.VM is None, reason="no micropython: make setup")
 
-THRESHOLD = 3
-
 
 def make_boards(folder: Path, port: int) -> list[LightBoard]:
     """Make boards with their share of the wines, in one group that the hub knows."""
@@ -86,7 +84,7 @@ def test_boards_and_the_hub_are_killed_and_the_sum_stays_exact(tmp_path: Path) -
     by_name = {board.device.hex(): board for board in boards}
     options = (
         "--secure", "--listen", f"127.0.0.1:{port}", "--boards", "4", "--rounds", "4",
-        "--deadline", "4", "--dataset", "wine", "--hidden", "8",
+        "--deadline", "40", "--dataset", "wine", "--hidden", "8",
     )  # fmt: skip
     folder = tmp_path / "hub"
     with ExitStack() as stack:
@@ -98,10 +96,9 @@ def test_boards_and_the_hub_are_killed_and_the_sum_stays_exact(tmp_path: Path) -
         assert running.event("round", 60)["updates"] == 4
 
         running.until(lambda said: said["event"] == "open" and said["round"] == 2)
-        boards[3].kill()  # in the middle of a round
-        second = running.event("round", 60)
-        assert second["updates"] >= THRESHOLD
+        boards[3].kill()  # in the middle of a round: it goes on with it
         boards[3].start()
+        assert running.event("round", 60)["updates"] == 4
 
         running.until(lambda said: said["event"] == "open" and said["round"] == 3, 60)
         pause(running, by_name)
@@ -132,7 +129,7 @@ def test_below_the_threshold_the_round_fails_plainly(tmp_path: Path) -> None:
     by_name = {board.device.hex(): board for board in boards}
     options = (
         "--secure", "--listen", f"127.0.0.1:{port}", "--boards", "4", "--rounds", "2",
-        "--deadline", "4", "--dataset", "wine", "--hidden", "8",
+        "--deadline", "12", "--dataset", "wine", "--hidden", "8",
     )  # fmt: skip
     with ExitStack() as stack:
         for board in boards:
