@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+Strings = tuple[str, ...]
 PAGES = (HERE.parents[1] / "README.md", HERE / "RESULTS.md")
 
 
@@ -32,7 +33,7 @@ def brief_learning() -> str:
     return learning(("digits, IID", "digits, Dirichlet 0.3"), ("float32 FedAvg", "5 %", "1.8 %"))
 
 
-def learning(data: tuple[str, ...] = (), sent: tuple[str, ...] = ()) -> str:
+def learning(data: Strings = (), sent: Strings = ()) -> str:
     """Return accuracies and bytes of a board and round: all of them, or those named."""
     body = [
         (
@@ -63,7 +64,7 @@ def brief_streams() -> str:
                     "11 checkpoints (5 %)", "recording"))  # fmt: skip
 
 
-def streams(kinds: tuple[str, ...] = ("",)) -> str:
+def streams(kinds: Strings = ("",)) -> str:
     """Return JSIL beside general compressors: all streams, or those whose name begins so."""
     body = [
         (
@@ -165,18 +166,26 @@ def decoding() -> str:
     return table(("one update", "bytes", "as float32", "decoding, ms"), body)
 
 
-def robust() -> str:
-    """Return accuracies under attack."""
+def brief_robust() -> str:
+    """Return what the default rule withstands, beside the mean."""
+    return robust(("mean", "nnm-trimmed"), ("dense",), (2,))
+
+
+def robust(names: Strings = (), sent: Strings = (), fs: tuple[int, ...] = ()) -> str:
+    """Return accuracies under attack: of all rules, ways and numbers of liars, or those named."""
     attacks = ("none", "sign flip", "Gaussian", "saturate", "label flip", "ALIE", "IPM")
     body = [
         (
             f"{r['rule']}, {r['sent']}, {r['split']}, f = {r['f']}",
-            *(f"{r[a]:.1f}" for a in attacks),
-            r["seeds"],
+            *(f"{r[a]:.1f} ± {r[f'sd {a}']:.1f}" for a in attacks),
+            f"{r['worst_loss']:.2f}",
         )
         for r in rows("robust")
+        if (not names or r["rule"] in names)
+        and (not sent or r["sent"] in sent)
+        and (not fs or r["f"] in fs)
     ]
-    return table(("rule, accuracy % on digits", *attacks, "seeds"), body)
+    return table(("rule, accuracy % on digits", *attacks, "worst loss, pt"), body)
 
 
 def nodes() -> str:
@@ -221,6 +230,7 @@ TABLES = {
     "streams": streams, "rules": rules, "proximal": proximal, "fleet": fleet,
     "vmfleet": vmfleet, "mcu": mcu,
     "nodes": nodes, "hub": hub, "decoding": decoding, "capacity": capacity, "privacy": privacy,
+    "brief-robust": brief_robust, "robust": robust,
 }  # fmt: skip
 _MARKED = re.compile(r"(<!-- ([a-z-]+) -->\n).*?(\n<!-- /\2 -->)", re.DOTALL)
 

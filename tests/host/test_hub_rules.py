@@ -277,11 +277,11 @@ def test_boards_are_drawn_back_as_the_simulators_are(tmp_path: Path) -> None:
 
 def test_a_refusal_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
-        [PAEBIRU, "hub", "--dir", str(tmp_path), "--no-api", "--liars", "1", "--boards", "5"],
+        [PAEBIRU, "hub", "--dir", str(tmp_path), "--no-api", "--liars", "1", "--rule", "mean"],
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == 2
-    assert "sparse updates hide liars" in done.stderr
+    assert "follows a single lying board" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -293,7 +293,6 @@ def options(**changes: Any) -> run.Options:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"liars": 1, "boards": 9, "least": 9}, "sparse updates hide liars"),
         ({"liars": 1, "share": 1, "boards": 9}, "--least 3"),
         ({"liars": 1, "share": 1, "boards": 9, "least": 2}, "--least 3"),
         ({"liars": 1, "share": 1, "rule": "multi-krum", "least": 3}, "--least 5"),
@@ -332,12 +331,12 @@ def test_privacy_that_cannot_be_had_is_refused(given: dict[str, Any], says: str)
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"liars": 1, "rule": "nnm-trimmed", "least": 3}, ["dense updates (share 1) protect"]),
-        ({"liars": 1, "share": 1, "least": 3}, []),
+        ({"liars": 1, "least": 3}, ["imitate the others"]),
+        ({"liars": 1, "share": 1, "least": 3}, ["imitate the others"]),
         ({"rule": "krum", "share": 1, "least": 3}, ["krum keeps one update"]),
         ({"rule": "log-mean", "share": 1}, ["the mean of logs averages models"]),
         ({"epsilon": 2.0, "boards": 5, "least": 5, "liars": 1, "rule": "clipped-mean", "share": 1},
-         ["do not claim both guarantees"]),
+         ["do not claim both guarantees", "imitate the others"]),
         ({"epsilon": 2.0, "boards": 5, "least": 5}, []),
     ],
 )  # fmt: skip

@@ -53,7 +53,6 @@ class Setting:
         share: of the weights that a board sends, in parts of 10000.
         secure: updates are masked, and the hub sees sums alone.
         private: noise for differential privacy is added.
-        skewed: the boards' data differ (not IID).
     """
 
     boards: int
@@ -61,7 +60,6 @@ class Setting:
     share: int = SHARE_ONE
     secure: bool = False
     private: bool = False
-    skewed: bool = False
 
 
 def _log_mean(updates: Codes, samples: Int64, f: int) -> Int64:
@@ -224,15 +222,10 @@ def _warnings(rule: Rule, setting: Setting) -> list[str]:
             "noise and clipping are proved for privacy; against lying boards they only bound what"
             " each can do: do not claim both guarantees of one run"
         )
-    if setting.share < SHARE_ONE and setting.skewed:
-        found.append(
-            "boards that lie are not kept out where updates are sparse and data differ by board:"
-            " send dense updates (share 1)"
-        )
-    elif setting.share < SHARE_ONE:
-        found.append("against boards that lie dense updates (share 1) protect better")
-    elif setting.skewed:
-        found.append("where data differ by board, liars can hide among them: expect to lose points")
+    found.append(
+        "where data differ much by board, boards that imitate the others while they lie cost"
+        " points under every rule (make bench-robust)"
+    )
     return found
 
 

@@ -29,7 +29,6 @@ from paebiru.memberships import Memberships
 from paebiru.sim.plan import MOST_EPOCHS, Plan, check_proximal
 from paebiru.store import Store
 from paebiru.store.group import beside, inline
-from sil import update
 from sil.protocol import PROXIMAL_ONE, Task
 
 
@@ -119,10 +118,6 @@ def chosen(options: Options) -> tuple[Rule, list[str]]:
     share = options.plan.parts
     if options.secure:
         return secure.rule(options.rule, options.policy, options.liars, share)
-    if options.liars and share <= update.SPARSE and options.rule is None:
-        raise UsageError(
-            f"--liars {options.liars}: sparse updates hide liars; send them whole with --share 1"
-        )
     if options.liars < 0:
         raise UsageError(f"--liars {options.liars}: give 0 or more, the boards that may lie")
     private, least = options.epsilon is not None, options.policy.least
