@@ -22,7 +22,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from light_clients import identity
-from report import Row, save, show
+from report import Row, changed, save, show
 
 from paebiru.keys import KeyStore
 
@@ -227,7 +227,7 @@ def main() -> None:
     ]  # fmt: skip
     show("what the hub does; cpu in % of a core, cpu_us a board and second", rows)
     show(f"boards served at {RATE} states a second each", served)
-    save("capacity", rows=served, steps=rows)
+    save("capacity", changed(parser, args), rows=served, steps=rows)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from statistics import median
 
-from report import Row, save, show
+from report import Row, changed, save, show
 
 from paebiru import accel
 from paebiru.rng import Rng
@@ -50,7 +50,7 @@ def main() -> None:
     cores = os.cpu_count() or 1
     rows = [measure(args.clients, workers) for workers in sorted({1, cores})]
     show(f"one round, {SAMPLES} digits a board, 5 % sent, training, coding and hub included", rows)
-    save("fleet", rows=rows)
+    save("fleet", changed(parser, args), rows=rows)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from report import Row, save, show
+from report import Row, changed, save, show
 
 from paebiru import accel
 from paebiru.federated import columns, coordinates, geometric
@@ -214,7 +214,8 @@ def main() -> None:
     show("decoding one update, ms, on one core", apart)
     show("Krum's picks", exact)
     about = {"version": flower.version, "threads": columns.threads, "load": os.getloadavg()[1]}
-    save("hub", rows=rows, decoding=apart, picks=exact, flower=[about])
+    other = changed(parser, args)
+    save("hub", other, rows=rows, decoding=apart, picks=exact, flower=[about])
 
 
 if __name__ == "__main__":

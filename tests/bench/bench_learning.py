@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from statistics import mean, stdev
 
-from report import Row, save, show
+from report import Row, changed, save, show
 
 from paebiru import accel
 from paebiru.errors import UsageError
@@ -110,8 +110,7 @@ def main() -> None:
                 continue
             show(f"{case}, mean of the last {TAIL} rounds, bytes a board and round", some)
             rows += some
-    if not args.case:
-        save("learning", rows=rows)
+    save("learning", changed(parser, args), rows=rows)
 
 
 if __name__ == "__main__":

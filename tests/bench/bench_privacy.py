@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from statistics import mean, stdev
 
 import numpy as np
-from report import Row, save, show
+from report import Row, changed, save, show
 
 from paebiru import accel
 from paebiru.federated import rules
@@ -100,7 +100,7 @@ def main() -> None:
             })  # fmt: skip
             print(rows[-1], flush=True)
     show(f"digits, {ROUNDS} rounds, delta {DELTA:g}, accuracy % (last {TAIL} rounds)", rows)
-    save("privacy", rows=rows)
+    save("privacy", changed(parser, args), rows=rows)
 
 
 if __name__ == "__main__":

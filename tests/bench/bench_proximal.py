@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from statistics import mean, stdev
 
-from report import Row, save, show
+from report import Row, changed, save, show
 
 from paebiru import accel
 from paebiru.federated import reference
@@ -95,8 +95,8 @@ def main() -> None:
             show(f"digits, Dirichlet {alpha}, 5 local epochs; means of the last {TAIL} of 60 rounds"
                  f" and of the first {EARLY}", some)  # fmt: skip
             rows += some
-    if not args.alpha:
-        save("proximal", rows=rows)
+    other = [name for name in changed(parser, args) if name != "--workers"]  # the same for any
+    save("proximal", other, rows=rows)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 Boards train and select as real ones do.  Frames travel uncoded, since coding loses nothing and
 would take half of the time.  An attack may use any code for any weight, sparse rounds included.
+With options as here the kept results stay as they are:
 
-    python tests/bench/bench_robust.py --seeds 1 --f 2 --rules mean,nnm-trimmed    # a look
+    python tests/bench/bench_robust.py --seeds 1 --f 2 --rules mean,nnm-trimmed  # a look
 """
 
 import argparse
@@ -14,7 +15,7 @@ from itertools import product
 from statistics import mean, stdev
 
 import numpy as np
-from report import Row, save, show
+from report import Row, changed, save, show
 
 from paebiru import accel
 from paebiru.federated import evaluate
@@ -169,7 +170,6 @@ def main() -> None:
     parser.add_argument("--f", default="2,1,3")
     parser.add_argument("--rules", help="names, by comma; all by default")
     parser.add_argument("--sent", default=",".join(SENT))
-    parser.add_argument("--look", action="store_true", help="print only, leave the results be")
     args = parser.parse_args()
     rules = args.rules.split(",") if args.rules else None
     wanted = cases(rules, args.sent.split(","), [int(f) for f in args.f.split(",")])
@@ -179,8 +179,7 @@ def main() -> None:
     rows = table(measured)
     title = f"digits, {BOARDS} boards, {ROUNDS} rounds, accuracy %, mean of the last {TAIL}"
     show(title, [{k: v for k, v in row.items() if not k.startswith("sd ")} for row in rows])
-    if not args.look:
-        save("robust", rows=rows)
+    save("robust", changed(parser, args), rows=rows)
 
 
 if __name__ == "__main__":

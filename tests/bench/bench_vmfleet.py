@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from statistics import mean
 
-from report import Row, save, show
+from report import Row, changed, save, show
 
 from paebiru import accel
 
@@ -87,18 +87,21 @@ def main() -> None:
     """Run, print, write results/vmfleet.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--boards", type=int, default=30)
-    parser.add_argument("--ptys", type=int, default=10, help="of them behind pseudo-terminals")
+    parser.add_argument("--ptys", type=int, help="of them behind pseudo-terminals; a third")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=8, help="that a board trains a round")
     parser.add_argument("--killed", type=float, default=0.1, help="share of the boards, a round")
     parser.add_argument("--seed", type=int, default=1, help="of who is killed")
     args = parser.parse_args()
+    ptys = args.boards // 3 if args.ptys is None else args.ptys
+    if not 0 <= ptys <= args.boards:
+        raise SystemExit(f"--ptys {ptys}: give 0 to {args.boards}, as many as there are --boards")
     accel.install()
     world = killed_fleet.world_of(args.boards, args.epochs)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         found = killed_fleet.run(
-            Path(folder), world, ptys=args.ptys, rounds=args.rounds, share=args.killed,
+            Path(folder), world, ptys=ptys, rounds=args.rounds, share=args.killed,
             seed=args.seed, told=lambda said: print(_line(said), flush=True),
         )  # fmt: skip
     seconds = time.monotonic() - begun
@@ -111,7 +114,8 @@ def main() -> None:
     show("the hub's ledger by board: bytes on the line", boards)
     show("by kind of line; the last two are a board and round", links)
     show(f"all of it: accuracy %, mean of the last {TAIL} rounds", whole)
-    save("vmfleet", rows=whole, links=links, boards=boards, rounds=rounds)
+    other = changed(parser, args)
+    save("vmfleet", other, rows=whole, links=links, boards=boards, rounds=rounds)
 
 
 def _line(said: dict) -> str:

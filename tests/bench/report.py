@@ -1,5 +1,6 @@
 """How a benchmark shows itself: a table on the terminal, the same rows as JSON in results/."""
 
+import argparse
 import json
 import os
 import platform
@@ -30,8 +31,20 @@ def _cell(value: object) -> str:
     return f"{value:,.2f}" if isinstance(value, float) else str(value)
 
 
-def save(name: str, **tables: Sequence[Row]) -> None:
-    """Write tables to results/<name>.json, with the machine that measured them."""
+def changed(parser: argparse.ArgumentParser, args: argparse.Namespace) -> list[str]:
+    """Return the options whose values are not their defaults: another thing is then measured."""
+    found = [key for key, value in vars(args).items() if value != parser.get_default(key)]
+    return [f"--{key.replace('_', '-')}" for key in found]
+
+
+def save(name: str, changed: Sequence[str] = (), **tables: Sequence[Row]) -> None:
+    """Write tables to results/<name>.json, with the machine that measured them.
+
+    Not where options are `changed`: what is kept was measured with their defaults.
+    """
+    if changed:
+        print(f"results/{name}.json is left as it is: not the defaults of {', '.join(changed)}")
+        return
     RESULTS.mkdir(exist_ok=True)
     machine = {
         "python": platform.python_version(),
