@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -277,6 +278,20 @@ def test_settings_become_device_json() -> None:
     assert made["board"]["links"]["wifi"]["host"] == "192.168.1.2"
     assert set(made["board"]["outputs"]) == {"relay"}
     assert made["board"]["analog"] == {}, "what nothing uses stays away"
+
+
+def test_the_example_for_owners_can_be_deployed(tmp_path: Path) -> None:
+    """As boards/README.md shows it, for the board that it names."""
+    text = (ROOT / "boards" / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- settings: (\w+) -->\n```toml\n(.*?)```", text, re.DOTALL)
+    assert found
+    path = tmp_path / "settings.toml"
+    path.write_text(found[2], encoding="utf-8")
+    made = prepare(boards.load(found[1]), *given.load(path))
+    device = json.loads(made.files["/device.json"])
+    assert device["links"] == ["usb", "wifi"]
+    assert device["board"]["links"]["wifi"]["host"] == "192.168.1.2"
+    assert device["sensors"][device["learn"]["sensor"]]["driver"] == "camera"
 
 
 # -- a drive
