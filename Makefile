@@ -20,10 +20,10 @@ AIR := build/data/air.csv.gz
 STUBS := build/stubs/.stamp
 FLOWER := build/venv-flower/.stamp
 
-.PHONY: help setup demo test test-mcu bench-mcu test-py lint format bench bench-capacity bench-fleet bench-link bench-memory bench-privacy bench-hub bench-robust vectors fuzz nightly clean distclean
+.PHONY: help setup demo test test-mcu bench-mcu test-py lint format bench bench-capacity bench-fleet bench-link bench-memory bench-privacy bench-proximal bench-secure bench-hub bench-robust vectors fuzz nightly clean distclean
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 setup: $(DEV) $(PROJECT) $(COMPILED) $(WASM) $(STUBS) ## install everything that the commands below use
 
@@ -83,7 +83,13 @@ bench-robust: setup ## rules against boards that lie; an hour of two cores, so n
 	$(PY) tests/bench/bench_robust.py $(ARGS)
 
 bench-privacy: setup ## accuracy at several epsilons, alone
-	$(PY) tests/bench/bench_privacy.py
+	$(PY) tests/bench/bench_privacy.py $(ARGS)
+
+bench-proximal: setup ## boards drawn back to the round's model, alone
+	$(PY) tests/bench/bench_proximal.py $(ARGS)
+
+bench-secure: setup ## what masked sums cost, alone
+	$(PY) tests/bench/bench_secure.py
 
 vectors: $(DEV) $(PROJECT) ## rewrite the golden bytes; read the diff
 	@set -e; for script in $(sort $(wildcard tests/vectors/make_*.py)); do $(PY) $$script; done
