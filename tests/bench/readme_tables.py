@@ -213,6 +213,28 @@ def capacity() -> str:
     return table(("10 states a second each", "states/s", "of a core", "lag, ms", "MB"), body)
 
 
+def secure() -> str:
+    """Return what masked rounds send, beside plain ones."""
+    body = [
+        (
+            r["rounds"], f"{r['accuracy']:.2f}",
+            *(f"{r[key]:,}" for key in ("up", "down", "line_up", "line_down")),
+        )
+        for r in rows("secure", "costs")
+    ]  # fmt: skip
+    heads = ("rounds", "accuracy %", "B up", "B down", "line, B up", "line, B down")
+    return table(heads, body)
+
+
+def masking() -> str:
+    """Return how long making a part of a masked sum takes."""
+    body = [
+        (f"{r['boards']} boards, {r['weights']:,} weights", f"{r['ms']:,}")
+        for r in rows("secure", "times")
+    ]
+    return table(("a group and its model", "ms"), body)
+
+
 def privacy() -> str:
     """Return accuracies of private federations, a row a fleet."""
     found: dict[tuple[int, str], dict[str, float]] = {}
@@ -230,7 +252,7 @@ TABLES = {
     "streams": streams, "rules": rules, "proximal": proximal, "fleet": fleet,
     "vmfleet": vmfleet, "mcu": mcu,
     "nodes": nodes, "hub": hub, "decoding": decoding, "capacity": capacity, "privacy": privacy,
-    "brief-robust": brief_robust, "robust": robust,
+    "brief-robust": brief_robust, "robust": robust, "secure": secure, "masking": masking,
 }  # fmt: skip
 _MARKED = re.compile(r"(<!-- ([a-z-]+) -->\n).*?(\n<!-- /\2 -->)", re.DOTALL)
 
