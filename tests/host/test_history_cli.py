@@ -234,6 +234,18 @@ def test_an_open_round_is_given_up_only_if_one_says_so(
         assert federation.number == number + 1
 
 
+def test_a_merge_that_cannot_be_leaves_the_round_open(tmp_path: Path, run: Run) -> None:
+    lived(tmp_path)
+    run("fork", 3)
+    open_round(tmp_path, updates=2)
+    for args, says in (((7, "1:1"), "no branch"), ((1, "0:0"), "no mean")):
+        told = run("merge", "--from", args[0], "--into", 0, "--weights", args[1], "--drop", code=2)
+        assert says in told
+        found = head(tmp_path)
+        assert found.is_open
+        assert len(found.updates) == 2
+
+
 def test_a_round_that_is_half_closed_is_left_to_the_hub_that_knows_its_rule(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

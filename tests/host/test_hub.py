@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,11 +17,14 @@ import killed_fleet
 import light_boards
 from hub_process import PAEBIRU, free_port, hub
 from paebiru import accel
+from paebiru.errors import UsageError
+from paebiru.hub.api import Api
 from paebiru.hub.lines import Lines
 from paebiru.hub.policy import Policy
 from paebiru.hub.run import Options, serve
 from paebiru.hub.tell import Telling
 from paebiru.keys import KeyStore
+from paebiru.store import Store
 
 BOARDS = int(os.environ.get("PAEBIRU_BOARDS", "5"))
 ROUNDS = int(os.environ.get("PAEBIRU_ROUNDS", "5"))
@@ -151,6 +155,28 @@ def test_resume_and_its_absence_are_told(tmp_path: Path) -> None:
     assert "64-32-10" in run("--resume", "--hidden", "16")
 
 
+def test_what_is_refused_begins_no_federation(tmp_path: Path) -> None:
+    """The start with the right options is a first one: it needs no --resume."""
+    places = tmp_path / "places.toml"
+    places.write_text("[places]\nkitchen = 1\n")
+    good = Options(tmp_path / "hub", port=0)
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"api": Api("0.0.0.0", 7380)}, "--token-file"),
+        ({"policy": Policy(least=5)}, "--least 5 is more than --boards 1"),
+        ({"policy": Policy(deadline=0)}, "--deadline"),
+        ({"places": places}, "places.toml: "),
+        ({"places": tmp_path / "nowhere.toml"}, "nowhere.toml"),
+    ]
+    for changed, says in wrong:
+        with pytest.raises(UsageError, match=says):
+            asyncio.run(serve(replace(good, **changed), Telling()))
+        with closing(Store(good.folder)) as store:
+            assert not store.history.all(), changed
+    with hub(good.folder, "--listen", "127.0.0.1:0", "--no-api") as running:
+        running.event("listening")
+        assert running.stop() == 0
+
+
 def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
     import socket
 
@@ -174,8 +200,6 @@ def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
      ("deadline", 0), ("least", 0), ("least", 5)],
 )  # fmt: skip
 def test_a_wrong_policy_names_the_option(option: str, value: Any) -> None:
-    from paebiru.errors import UsageError
-
     with pytest.raises(UsageError, match=option):
         Policy(**{option: value}).check()
 

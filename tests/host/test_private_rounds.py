@@ -160,6 +160,23 @@ def test_told_epsilon_is_never_too_small() -> None:
         given._spends[number] = given.sum.spend(10000)
 
 
+def test_boards_can_clip_to_what_the_noise_is_for() -> None:
+    """Theirs is in Q12, where 0 would be no clip at all."""
+    options = run.Options(Path("hub"), epsilon=4.0, policy=Policy(boards=5), share=1.0, secure=True)
+    step = 2**-12
+    for clip, expected in ((step, 1), (7.9 * step, 7), (0.5, 2048), (0.3, 1228)):
+        given = run.granted(replace(options, clip=clip))
+        assert given is not None
+        assert given.clip_q12 == expected
+        assert given.sum.clip == 4 * expected
+    for clip in (1e-9, 0.0001, 0.99 * step):
+        with pytest.raises(UsageError, match=r"--clip .* less than boards can clip to: give 0.000"):
+            run.granted(replace(options, clip=clip))
+    alone = run.granted(replace(options, clip=0.0001, secure=False))
+    assert alone is not None
+    assert alone.sum.clip == 1  # the hub clips by itself
+
+
 def row(number: int, state: State = State.PUBLISHED, **settings: Any) -> RoundRow:
     held = {"rule": "clipped-mean", "liars": 0, "boards": 4, "rounds": 9, **settings}
     return RoundRow(number, 0, state, 1, b"12345678", json.dumps(held), 0.0, result=b"x")

@@ -100,11 +100,14 @@ def merge(
 ) -> None:
     """Join two branches: the weighted mean of their models is the next one of the second."""
     from paebiru.federated import branches
+    from paebiru.federated.durable import at_head
 
     one, other = _weights(weights)
     if source == into:
         raise UsageError(f"branch {into} cannot be merged with itself: give another --from")
     with _open(dir) as store:
+        # what cannot be merged is said before a round is dropped
+        branches.merged(at_head(store, into), at_head(store, source), other, one)
         merged = _at_rest(store, into, drop)
         branches.merge(merged, _at_rest(store, source, drop), other, one)
         say(f"branch {into} goes on from {_about(merged.head)}")

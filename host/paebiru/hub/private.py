@@ -21,6 +21,7 @@ from paebiru.federated.sums import Average
 from paebiru.store import RoundRow
 
 _ONE = 1 << 14
+_BOARDS = 4  # Q14 of one step of the boards' clip, which is Q12
 _PROMISED = ("rule", "liars", "noise", "clip")
 
 
@@ -33,12 +34,16 @@ class Private:
         clip: L2 norm above which an update is scaled down.
         boards: of a round; the sum is divided by this, however many answer.
         rounds: for which the budget is to last.
+        secure: the boards clip, in Q12: the noise is for a clip that they can keep to.
 
     Raises:
         UsageError: a value is none, or no noise is enough.
     """
 
-    def __init__(self, limit: float, delta: float, clip: float, boards: int, rounds: int) -> None:
+    def __init__(
+        self, limit: float, delta: float, clip: float, boards: int, rounds: int,
+        *, secure: bool = False,
+    ) -> None:  # fmt: skip
         if not 0 < clip <= 64:
             raise UsageError(f"--clip {clip:g}: give more than 0 and at most 64, as 0.5")
         if boards < 2:
@@ -46,6 +51,13 @@ class Private:
         if not 0 < delta < 1 / boards:
             raise UsageError(f"--delta {delta:g}: give less than 1 / --boards, as 1e-3")
         norm = max(1, math.floor(clip * _ONE))
+        if secure:
+            norm -= norm % _BOARDS
+            if not norm:  # 0 is no clip at all on boards, and nothing would bound an update
+                raise UsageError(
+                    f"--clip {clip:g} is less than boards can clip to: give {_BOARDS / _ONE:g} or"
+                    " more with --secure"
+                )
         self.limit = limit
         self.delta = delta
         self.sum = PrivateSum(norm, least_sigma(norm, limit, delta, rounds), boards)
@@ -129,7 +141,7 @@ class Private:
     @property
     def clip_q12(self) -> int:
         """What boards are told to clip their parts of masked sums to."""
-        return self.sum.clip >> 2
+        return self.sum.clip // _BOARDS
 
     def _pay(self, number: int) -> None:
         if why := self.over(number):
@@ -167,6 +179,7 @@ def _said(held: dict[str, Any]) -> str:
     if "noise" in held:
         said += (
             f" --epsilon {held['epsilon']:g} --delta {held['delta']:g}"
-            f" --clip {held['clip'] / _ONE:g} --boards {held['boards']} --rounds {held['rounds']}"
+            f" --clip {held['clip'] / _ONE:.17g} --boards {held['boards']}"
+            f" --rounds {held['rounds']}"
         )
     return said

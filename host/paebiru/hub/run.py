@@ -18,6 +18,7 @@ from paebiru.federated.sums import Sums
 from paebiru.fusion import config as places
 from paebiru.hub import secure
 from paebiru.hub.api import Api, served
+from paebiru.hub.api_guard import Guard
 from paebiru.hub.lines import Lines
 from paebiru.hub.places import opened
 from paebiru.hub.policy import Policy
@@ -141,7 +142,10 @@ def granted(options: Options) -> Private | None:
     if options.epsilon is None:
         return None
     policy = options.policy
-    return Private(options.epsilon, options.delta, options.clip, policy.boards, policy.rounds)
+    return Private(
+        options.epsilon, options.delta, options.clip, policy.boards, policy.rounds,
+        secure=options.secure,
+    )  # fmt: skip
 
 
 def stored(
@@ -206,6 +210,10 @@ async def serve(options: Options, tell: Telling) -> Federation:
     private = granted(options)
     _, warnings = chosen(options)
     fresh, measure = federation(options, private)
+    policy = options.policy.check()  # all that can be refused is, before the store is begun
+    if options.api is not None:
+        Guard(options.api.host, options.api.token)
+    where = places.load(options.places) if options.places is not None else None
     folder = files.folder(options.folder)
     async with AsyncExitStack() as stack:
         store = stack.enter_context(closing(Store(folder)))
@@ -213,15 +221,15 @@ async def serve(options: Options, tell: Telling) -> Federation:
         if options.secure:
             groups = stack.enter_context(closing(Memberships(folder / "keys.sqlite")))
             sums = secure.sums(groups, private.clip_q12 if private else 0)
+        keys = stack.enter_context(closing(KeyStore(folder / "keys.sqlite")))
         made = stored(store, fresh, options, measure, private, sums)
         store.updates.run = beside(asyncio.get_running_loop())
         stack.callback(setattr, store.updates, "run", inline)  # what is left is written at the end
-        keys = stack.enter_context(closing(KeyStore(folder / "keys.sqlite")))
-        hub = Hub(keys, made, options.policy.check(), tell, measure)
+        hub = Hub(keys, made, policy, tell, measure)
         if private:
             hub.ends.asked = private.over
-        if options.places is not None:
-            taught = opened(places.load(options.places), folder / "places", tell, options.resume)
+        if where is not None:
+            taught = opened(where, folder / "places", tell, options.resume)
             hub.places = stack.enter_context(taught)
         lines = Lines(hub)
         await stack.enter_async_context(served(hub, options.api))
