@@ -5,7 +5,7 @@ and stays in memory.  A line that breaks in the middle costs nothing but the res
 """
 
 from sil import protocol as p
-from sil.compat import const, sha256
+from sil.compat import sha256
 from sil.errors import SilError
 from sil.link import events as ev
 from sil.link import messages as m
@@ -13,8 +13,6 @@ from sil.link import messages as m
 from .kinds import Any, Learning, Node, Port, Session
 
 FILE = "inbound.tmp"
-
-_PAUSE = const(30)  # s until a hub may offer again what did not work for want of room
 
 
 class Inbound:
@@ -153,7 +151,7 @@ class Inbound:
 
     def _refuse(self, code: int, error: "Any") -> None:
         self._node.failed("the hub's object was not taken: %s" % error)
-        self._session.refuse(code, _PAUSE)
+        self._session.refuse(code, p.PAUSE)
 
     def _drop(self) -> None:
         if self._file:

@@ -74,10 +74,12 @@ class Learning:
         self.model = name(self.learner.base)
         if self.model != found.model:
             raise FormatError("checkpoint %s holds another model than it names" % found.name)
-        if self.is_masked and self.masks is None:
-            self.phase = p.IDLE  # it is in no group any more
-        elif self.is_masked:
+        if self.is_masked and self.masks is not None:
             self.masks.settle(self)
+        elif self.is_masked or (self.masks is not None and self.phase == p.TRAINING):
+            self.phase = p.IDLE  # it has left its group, or has come into one
+        elif self.masks is not None and self.phase == p.REPORTING:
+            self.phase = p.WAITING  # not sent in the clear; the next order tells if it was already
 
     def forget(self) -> None:
         """Have no model: none that is stored can be used."""
@@ -164,7 +166,7 @@ class Learning:
         self.seed = get32(order, 4)
         self.epochs = max(order[12], 1)
         self.proximal = get16(order, 14)
-        if asked or self.is_masked:
+        if asked or len(self.update) != self.learner.limit:
             self.update = asked or bytearray(self.learner.limit)
         self._settle(p.TRAINING if order[13] & p.TRAIN else p.IDLE, digest, len(asked))
 
@@ -181,8 +183,9 @@ class Learning:
         """Let the changes of the update at hand wait again."""
         if self.is_masked:
             self.masks.take_back(self)
-            return
-        self.learner.take_back(bytes(memoryview(self.update)[: self.update_end]))
+            self.is_masked, self.update = False, bytearray(0)  # what is unmasked is nobody's part
+        else:
+            self.learner.take_back(bytes(memoryview(self.update)[: self.update_end]))
         self.update_end = 0
 
     # -- what the board does
@@ -210,7 +213,7 @@ class Learning:
 
     @property
     def due(self) -> int:
-        """Return what waits to be sent: a number of its own for each object, 0 for none."""
+        """Return what waits to be sent: a number to know it by, 0 for none."""
         if self.masks is not None and self.masks.due:
             number: int = self.masks.due
             return number

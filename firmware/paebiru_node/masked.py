@@ -17,7 +17,7 @@ from sil.errors import FormatError
 from sil.groups import NAME_SIZE, Group, unpack
 from sil.link.fields import get32, put32
 from sil.link.offer import BytesSource, Offer
-from sil.masks import TAKEN_BACK, Masker
+from sil.masks import MAX_CLIP, TAKEN_BACK, Masker
 
 from .kinds import Learning, Port
 
@@ -72,6 +72,8 @@ class Masks:
         group = self._group()
         if asked[:NAME_SIZE] != group.name:
             raise FormatError("a masked sum of another group than this board's")
+        if not 0 <= get32(asked, NAME_SIZE + 4) <= MAX_CLIP:
+            raise FormatError("a masked sum's clip is out of range")
         if get32(asked, NAME_SIZE) <= group.ticket:
             raise FormatError(
                 "masked sum %d came before, the last one was %d: deal the group anew"
@@ -94,13 +96,18 @@ class Masks:
         is_due = asked[:NAME_SIZE] == group.name and ticket > group.ticket
         residual = learning.learner.residual
         masker = Masker(group, len(residual))
-        learning.update = self._room(masker.size if is_due else 0)
+        learning.update = bytearray(0)
         learning.update_end = 0
-        learning.is_masked = len(learning.update) > 0
+        if is_due:
+            try:
+                part = bytearray(masker.size)
+                clip = get32(asked, NAME_SIZE + 4)
+                learning.update_end = masker.mask(ticket, residual, clip, part)
+                learning.update = part
+            except MemoryError:
+                pass  # `mask` asks for memory before it takes anything
+        learning.is_masked = learning.update_end > 0
         learning.phase = p.REPORTING if learning.is_masked else p.IDLE
-        if learning.is_masked:
-            clip = get32(asked, NAME_SIZE + 4)
-            learning.update_end = masker.mask(ticket, residual, clip, learning.update)
         learning.learner.restore()  # the model to infer with is the common one again
         learning.save()
         if learning.is_masked:
@@ -108,19 +115,13 @@ class Masks:
         elif is_due:
             raise FormatError("no memory for %d bytes of a masked sum" % masker.size)
 
-    def _room(self, size: int) -> bytearray:
-        try:
-            return bytearray(size)
-        except MemoryError:
-            return bytearray(0)
-
     def settle(self, learning: "Learning") -> None:
         """Let a part that is in the durable checkpoint be sent, or not any more.
 
         Raises:
             OSError, PortError: that could not be made durable; it must not be sent.
         """
-        if learning.phase == p.TRAINING:
+        if learning.phase not in (p.REPORTING, p.WAITING):
             return
         group = self._group()
         body = learning.update

@@ -183,6 +183,8 @@ class Uplink:
                 self._pause = min(max(session.retry or p.PAUSE, 2 * self._pause), p.PAUSE_MOST)
                 self._offered = 0
                 self._learning.refused(session.code)
+                if self._learning.due != self._refused:
+                    self._refused = self._pause = 0  # it is not offered again: the next one is new
                 self._node.changed()
             else:
                 self._inbound.act(event)

@@ -89,6 +89,7 @@ class Masker:
         if len(changes) != self.weights or len(out) < self.size or not 0 <= clip <= MAX_CLIP:
             raise RangeError("a masked update of %d weights takes %d bytes, and a clip below 2**24"
                              % (self.weights, self.size))  # fmt: skip
+        rows = self._rows(ticket)  # first of all: where memory ends here, nothing is changed
         group.ticket = ticket
         group.told = 0
         n = group.members
@@ -103,7 +104,6 @@ class Masker:
         for j in range(1, n + 1):
             put_bytes(out, end + CHECK_SIZE * (j - 1), check_of(group.seed(j, ticket)))
         at = end + CHECK_SIZE * n
-        rows = self._rows(ticket)
         for j in range(1, n + 1):
             if j != group.index:
                 at = self._seal(rows, j, ticket, out, at)

@@ -13,7 +13,7 @@ from paebiru.federated.durable import begin, resume
 from paebiru.federated.rounds import Federation
 from paebiru.store import State, Store, StoreError
 from sil import bytesil
-from sil.errors import FormatError
+from sil.errors import FormatError, ModelError
 from sil.link import messages as m
 
 
@@ -114,6 +114,8 @@ def test_a_close_that_fails_is_ended_later(
         other.close()
     assert other.state() == undisturbed(1)
     assert other.store.round(1).state == State.PUBLISHED
+    assert other.counted == dict.fromkeys(DEVICES, 1), "who counted is told so, and sends no more"
+    assert all(other.has(device, before) for device in DEVICES)
 
 
 def test_a_close_may_be_called_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,6 +219,30 @@ def test_a_round_that_leaves_the_model_as_it_was(tmp_path: Path) -> None:
     fed.take(DEVICES[0], update(fed, DEVICES[0]), codes.append)
     assert codes == [0, 0]
     assert list(fed.updates) == [DEVICES[0]]
+
+
+def test_what_is_late_for_a_round_behind_a_broken_one_is_not_taken_for_what_counted(
+    tmp_path: Path,
+) -> None:
+    """Both are about the same base; live, and as the store has it."""
+    fed = new(tmp_path)
+    base = fed.name
+    with_error = fed.combine
+    fed.combine = _broken
+    play(fed, 1)
+    assert fed.broken
+    assert fed.name == base
+    assert fed.has(DEVICES[0], base), "its update is over, as it was told"
+    fed.combine = with_error
+    play(fed, 1, DEVICES[1:])
+    assert fed.name != base
+    for one in (fed, resume(again(fed.store))):
+        assert not one.has(DEVICES[0], base)
+        assert one.has(DEVICES[1], base)
+
+
+def _broken(frames: Any, samples: Any) -> Any:
+    raise ModelError("the weights outgrow their sums")
 
 
 def test_forks_go_on_side_by_side_and_are_merged(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from secure_lab import BOARDS, SecureLab, enroll, memberships, plain, waiting
 from sil import groups, masks
 from sil import protocol as p
 from sil.errors import FormatError
+from sil.masks import Masker
 from sil.payload import Payload
 
 A, B, C, D = BOARDS
@@ -268,6 +269,95 @@ def test_a_ticket_that_was_used_is_refused() -> None:
     assert lab.heard("refused") == [12] * 4
     said = b"".join(health.text for health in lab.heard("health"))
     assert b"masked sum 1 came before" in said
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_a_part_that_is_refused_waits_again_as_it_was_learned(is_cut: bool) -> None:
+    """Also behind a power cut: masks that were taken off once are not taken off again."""
+    lab = Checked()
+    lab.federation.epochs = 50
+    for device, board in lab.boards.items():
+        board.given["slice"] = 1 if device == D else 1000
+        board.power_cut()
+    slow = lab.boards[D]
+    lab.until_known()
+    lab.desk_of.open()
+    lab.run_until(lambda: set(lab.federation.updates) == {A, B, C}, 60_000)
+    lab.desk_of.seal()
+    lab.run_until(lambda: slow.node.learning.update_end > 100, 60_000)
+    part = plain(bytes(slow.node.learning.update))
+    lab.run_until(lambda: slow.node.learning.phase == p.IDLE, 60_000)
+    assert waiting(slow).tolist() == part.tolist()
+    assert lab.close() == {A, B, C}
+    if is_cut:
+        slow.power_cut()
+    lab.federation.epochs = 1
+    lab.desk_of.open()
+    lab.run_until(lambda: slow.node.learning.phase == p.TRAINING, 60_000)
+    assert waiting(slow).tolist() == part.tolist()
+    begun = lab.clock.now
+    lab.run_until(lambda: set(lab.federation.updates) == set(BOARDS), 60_000)
+    assert lab.clock.now - begun < 20_000, "a new part is not one that was refused"
+    assert lab.unmask() == set(BOARDS)
+    lab.check_traffic()
+
+
+@pytest.mark.parametrize("phase", [p.TRAINING, p.REPORTING])
+def test_a_board_that_comes_into_a_group_amid_a_plain_round_sends_nothing_in_the_clear(
+    phase: int,
+) -> None:
+    lab = SecureLab()
+    board = lab.boards[A]
+    enroll(board, b"")
+    board.power_cut()
+    lab.until_known()
+    sums, lab.federation.sums = lab.federation.sums, None
+    lab.desk_of.open()
+    lab.run_until(lambda: board.node.learning.phase == phase, 60_000)
+    enroll(board, memberships()[0])
+    board.power_cut()
+    lab.run(60_000)
+    assert not lab.desk_of.got
+    assert board.node.learning.phase != phase
+    lab.federation.sums = sums
+    lab.federation.is_open = False
+    lab.collect()
+    assert {kind for _, kind, _ in lab.desk_of.got} == {p.MASKED}
+    lab.unmask()
+    lab.until_equal()
+
+
+def test_a_clip_out_of_range_is_refused_before_anything_is_trained() -> None:
+    lab = SecureLab()
+    lab.until_known()
+    lab.sums.clip = 1 << 25
+    lab.desk_of.open()
+    lab.run(10_000)
+    assert lab.heard("refused") == [12] * 4
+    assert b"clip is out of range" in b"".join(health.text for health in lab.heard("health"))
+
+
+def test_where_memory_ends_the_changes_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Checked()
+    lab.until_known()
+    rows = Masker._rows
+
+    def none_left(masker: Masker, ticket: int) -> bytearray:
+        if masker.group.index == 2:
+            raise MemoryError
+        return rows(masker, ticket)
+
+    monkeypatch.setattr(Masker, "_rows", none_left)
+    lab.collect((A, C, D))
+    lab.run(1_000)
+    assert lab.boards[B].boots == 2, "it has not crashed"
+    assert waiting(lab.boards[B]).any()
+    assert any(b"no memory" in health.text for health in lab.heard("health"))
+    monkeypatch.undo()
+    assert lab.unmask() == {A, C, D}
+    lab.collect()
+    assert lab.unmask() == set(BOARDS)
+    lab.check_traffic()
 
 
 def test_a_membership_of_sixteen_boards_is_kept_in_two_values() -> None:

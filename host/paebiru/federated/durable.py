@@ -179,9 +179,10 @@ class Durable(Federation):
         state = journal.result(self.store, row)
         self.head = journal.publish(self.store, row)
         self.restore(state)
+        for device in row.devices():
+            self.counted[device], self._about[device] = row.number, row.base_name
         if self.sums is not None:
             self.sums.end()
-            self._learn_who_counted()  # not whose sum could not be unmasked
         self.secret = b""
         self.broken = json.loads(row.figures or "{}").get("broken", "")
         try:

@@ -115,6 +115,8 @@ class Federation:
         self.is_open = True
         self.updates = {}
         self._prior = {}
+        # The round before may have left the model as it was: what is about it is no answer now.
+        self._about = {d: base for d, base in self._about.items() if base != self.name}
 
     def needs(self, device: bytes, status: hub.Status) -> int:
         """Return the kind of object that a board needs now: MODEL, ORDER, or 0 for none."""
@@ -154,9 +156,8 @@ class Federation:
         head = bytearray(p.ORDER_HEAD)
         seed = Rng(self.seed, "train", self.number, device.hex()).below(1 << 29)
         hub.write_order_head(
-            head, self.number, seed, self.counted.get(device, 0), self.epochs, flags,
-            self.proximal,
-        )  # fmt: skip
+            head, self.number, seed, self.counted.get(device, 0), self.epochs, flags, self.proximal
+        )
         return bytes(head) + changes
 
     # -- what boards send
@@ -285,14 +286,13 @@ class Federation:
             raise FormatError("a state of another federation: it began with another model or task")
         if name(s.base) != s.name:
             raise FormatError("a state whose model has another name than it says")
-        self.seed, self.rate, self.epochs, self._drawn = s.seed, s.rate, s.epochs, s.drawn
-        self.proximal = s.proximal
+        self.seed, self.rate, self.epochs, self.proximal = s.seed, s.rate, s.epochs, s.proximal
         self.number, self.before, self.name, self.changes = s.number, s.before, s.name, s.changes
         self.master = Master(self.first, self.task.share, self.rate)
         self.master.base = array("h", s.base)
         self.master.master = np.frombuffer(s.master, dtype="<i4").astype(np.int64)
         self._payload.expect(self.master.base)
-        self.is_open = False
+        self._drawn, self.is_open = s.drawn, False
 
 
 def name(base: bytes) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 from paebiru.store.database import Database
 from paebiru.store.errors import damaged
+from sil.link.messages import DEVICE_SIZE
 
 
 class State(StrEnum):
@@ -65,6 +66,11 @@ class RoundRow(Row):
     def is_unpublished(self) -> bool:
         """Tell whether something of it is still to be done."""
         return self.state not in (State.PUBLISHED, State.DROPPED)
+
+    def devices(self) -> list[bytes]:
+        """Return the boards of the roster."""
+        roster = self.roster or b""
+        return [roster[at : at + DEVICE_SIZE] for at in range(0, len(roster), DEVICE_SIZE)]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from paebiru.store.group import Group, Told
 from paebiru.store.history import History
 from paebiru.store.notes import Notes
 from paebiru.store.rows import RoundRow, State, UpdateRow
-from sil.link.messages import DEVICE_SIZE, E_STATE
+from sil.link.messages import E_STATE
 
 FILE = "hub.sqlite"
 
@@ -136,9 +136,11 @@ class Store:
         rounds: dict[bytes, int] = {}
         bases: dict[bytes, bytes] = {}
         for row in self.rounds():
-            roster = (row.roster or b"") if row.number in line else b""
-            for at in range(0, len(roster), DEVICE_SIZE):
-                device = roster[at : at + DEVICE_SIZE]
+            if row.number not in line:
+                continue
+            # The round before may have left the model as it was: see `rounds.Federation`.
+            bases = {device: base for device, base in bases.items() if base != row.base_name}
+            for device in row.devices():
                 rounds[device] = row.number
                 bases[device] = row.base_name
         return rounds, bases
