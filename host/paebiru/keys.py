@@ -5,14 +5,12 @@ The file is SQLite, readable by its owner alone.
 """
 
 import secrets
-import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from paebiru.errors import UsageError
+from paebiru.key_file import KeyFile
 from sil.link.keys import SALT_SIZE, SECRET_SIZE, DeviceKey
 from sil.link.messages import DEVICE_SIZE
 
@@ -51,19 +49,14 @@ class Enrolled:
 
 
 class KeyStore:
-    """The key file of a hub."""
+    """The key file of a hub; every function raises `StoreError` where the file fails."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(_SCHEMA)
+        self._file = KeyFile(path, _SCHEMA)
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._file.close()
 
     def new_key(self, device: bytes) -> DeviceKey:
         """Return a fresh key for a device, random and of the next epoch; nothing is stored yet."""
@@ -72,9 +65,9 @@ class KeyStore:
     def enroll(self, device: bytes, key: DeviceKey) -> None:
         """Make ``key`` the only key of a device, revoked or not: it was seen on the desk."""
         device = _padded(device)
-        with self._change():
+        with self._file.change():
             self._set_device(device, key.epoch)
-            self._db.execute("DELETE FROM keys WHERE device = ?", (device,))
+            self._file.run("DELETE FROM keys WHERE device = ?", (device,))
             self._add_key(device, key)
 
     def rotate(self, device: bytes) -> DeviceKey:
@@ -92,24 +85,24 @@ class KeyStore:
             )
         salt = secrets.token_bytes(SALT_SIZE)
         key = current.next(salt)
-        with self._change():
+        with self._file.change():
             self._set_device(device, key.epoch)
             self._add_key(device, key, salt)
         return key
 
     def follow_up(self, device: bytes, epoch: int) -> bytes | None:
         """Return the salt of the key after that of ``epoch``, while both are good."""
-        row = self._db.execute(
+        found = self._file.rows(
             "SELECT new.salt FROM keys AS new JOIN keys AS old USING (device)"
             " WHERE device = ? AND old.epoch = ? AND new.epoch = ?",
             (_padded(device), epoch, epoch + 1),
-        ).fetchone()
-        return bytes(row[0]) if row else None
+        )
+        return bytes(found[0][0]) if found else None
 
     def proved(self, device: bytes, epoch: int) -> None:
         """Forget the keys before the one that a device has just proved to hold."""
-        with self._change():
-            self._db.execute(
+        with self._file.change():
+            self._file.run(
                 "DELETE FROM keys WHERE device = ? AND epoch < ?", (_padded(device), epoch)
             )
 
@@ -119,32 +112,30 @@ class KeyStore:
         epoch = self._epoch(device)
         if epoch == 0:
             raise UsageError(f"{device.hex()} is not enrolled; see: paebiru keys list")
-        with self._change():
+        with self._file.change():
             self._set_device(device, epoch + 1, revoked=1)
-            self._db.execute("DELETE FROM keys WHERE device = ?", (device,))
+            self._file.run("DELETE FROM keys WHERE device = ?", (device,))
 
     def find(self, device: bytes, epoch: int) -> DeviceKey | None:
         """Return a device's key of that epoch if it is good: the current one, or the one before."""
-        row = self._db.execute(
+        found = self._file.rows(
             "SELECT secret FROM keys WHERE device = ? AND epoch = ?", (_padded(device), epoch)
-        ).fetchone()
-        return DeviceKey(row[0], epoch) if row else None
+        )
+        return DeviceKey(found[0][0], epoch) if found else None
 
     def version(self) -> tuple[int, int]:
         """Return what is another one once anything in the file was changed, by whomever."""
-        others: int = self._db.execute("PRAGMA data_version").fetchone()[0]
-        return others, self._db.total_changes
+        others: int = self._file.rows("PRAGMA data_version")[0][0]
+        return others, self._file.changes
 
     def is_revoked(self, device: bytes) -> bool:
         """Tell whether a device was enrolled once and is not welcome any more."""
-        row = self._db.execute(
-            "SELECT revoked FROM devices WHERE device = ?", (_padded(device),)
-        ).fetchone()
-        return bool(row and row[0])
+        found = self._file.rows("SELECT revoked FROM devices WHERE device = ?", (_padded(device),))
+        return bool(found and found[0][0])
 
     def list(self) -> "list[Enrolled]":
         """Return every device that was ever enrolled."""
-        rows = self._db.execute(
+        rows = self._file.rows(
             "SELECT device, epoch, revoked, since,"
             " (SELECT count(*) FROM keys WHERE keys.device = devices.device)"
             " FROM devices ORDER BY device"
@@ -155,29 +146,19 @@ class KeyStore:
         ]
 
     def _epoch(self, device: bytes) -> int:
-        row = self._db.execute("SELECT epoch FROM devices WHERE device = ?", (device,)).fetchone()
-        return int(row[0]) if row else 0
+        found = self._file.rows("SELECT epoch FROM devices WHERE device = ?", (device,))
+        return int(found[0][0]) if found else 0
 
     def _set_device(self, device: bytes, epoch: int, revoked: int = 0) -> None:
-        self._db.execute(
+        self._file.run(
             "INSERT OR REPLACE INTO devices VALUES (?, ?, ?, ?)",
             (device, epoch, revoked, time.time()),
         )
 
     def _add_key(self, device: bytes, key: DeviceKey, salt: bytes = b"") -> None:
-        self._db.execute(
+        self._file.run(
             "INSERT INTO keys VALUES (?, ?, ?, ?)", (device, key.epoch, key.secret, salt)
         )
-
-    @contextmanager
-    def _change(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
 
 def _padded(device: bytes) -> bytes:

@@ -4,7 +4,6 @@ In the hub's key file, beside the keys.  `deal` has the secrets of a group in me
 membership on its board, and keeps none: who has them reads every update (SPEC-secure.md).
 """
 
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from paebiru.enrollment import Runner, identify, keep
 from paebiru.errors import UsageError
 from paebiru.federated.secure import deal as dealt
 from paebiru.federated.sums import Members
+from paebiru.key_file import KeyFile
 from sil import groups
 from sil.link.messages import DEVICE_SIZE
 
@@ -45,49 +45,39 @@ class Listed:
 
 
 class Memberships:
-    """The groups of a hub's key file."""
+    """The groups of a hub's key file; every function raises `StoreError` where the file fails."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")  # a ticket that came back would be used twice
-        self._db.executescript(_SCHEMA)
+        self._file = KeyFile(path, _SCHEMA)
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._file.close()
 
     def add(self, name: bytes, threshold: int, devices: Sequence[bytes]) -> None:
         """Have boards be a group, in this order; they leave the groups that they were in."""
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.execute(
-            "INSERT INTO groups VALUES (?, ?, ?, 0, ?)",
-            (name, threshold, len(devices), time.time()),
-        )
-        for place, device in enumerate(devices, 1):
-            row = device.ljust(DEVICE_SIZE, b"\0"), name, place
-            self._db.execute("INSERT OR REPLACE INTO members VALUES (?, ?, ?)", row)
-        self._db.execute("COMMIT")
+        with self._file.change():
+            self._file.run(
+                "INSERT INTO groups VALUES (?, ?, ?, 0, ?)",
+                (name, threshold, len(devices), time.time()),
+            )
+            for place, device in enumerate(devices, 1):
+                row = device.ljust(DEVICE_SIZE, b"\0"), name, place
+                self._file.run("INSERT OR REPLACE INTO members VALUES (?, ?, ?)", row)
 
-    def remove(self, device: bytes) -> None:
-        """Have a board be in no group.
-
-        Raises:
-            UsageError: it is in none.
-        """
+    def remove(self, device: bytes) -> bool:
+        """Have a board be in no group; tell whether it was in one."""
         padded = device.ljust(DEVICE_SIZE, b"\0")
-        if not self._db.execute("DELETE FROM members WHERE device = ?", (padded,)).rowcount:
-            raise UsageError(f"{device.hex()} is in no group; see: paebiru keys groups")
+        with self._file.change():
+            return bool(self._file.run("DELETE FROM members WHERE device = ?", (padded,)))
 
     def all(self) -> list[Listed]:
         """Return the groups that have boards, the oldest first."""
-        rows = self._db.execute("SELECT * FROM groups ORDER BY since, name").fetchall()
+        rows = self._file.rows("SELECT * FROM groups ORDER BY since, name")
         found = []
         for name, threshold, count, ticket, since in rows:
             places = [b""] * count
-            for device, place in self._db.execute(
+            for device, place in self._file.rows(
                 "SELECT device, place FROM members WHERE name = ?", (name,)
             ):
                 places[place - 1] = device
@@ -102,11 +92,10 @@ class Memberships:
 
     def new_ticket(self, name: bytes) -> int:
         """Return a number that no sum of a group has had; durable when it returns."""
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.execute("UPDATE groups SET ticket = ticket + 1 WHERE name = ?", (name,))
-        row = self._db.execute("SELECT ticket FROM groups WHERE name = ?", (name,)).fetchone()
-        self._db.execute("COMMIT")
-        return int(row[0])
+        with self._file.change():
+            self._file.run("UPDATE groups SET ticket = ticket + 1 WHERE name = ?", (name,))
+            found = self._file.rows("SELECT ticket FROM groups WHERE name = ?", (name,))
+        return int(found[0][0])
 
 
 def deal(
@@ -137,6 +126,18 @@ def deal(
     group = groups.unpack(stored[0])
     store.add(group.name, group.threshold, found)
     return Members(group.name, group.threshold, tuple(found))
+
+
+def leave(board: Runner, store: Memberships, device: bytes) -> bool:
+    """Take a board out of its group; tell whether the hub's file had it in one.
+
+    The board comes first: where that fails, the file is as it was, and it may be tried again.
+
+    Raises:
+        UsageError: the board did not forget its membership.
+    """
+    give(board, b"")
+    return store.remove(device)
 
 
 def give(board: Runner, membership: bytes) -> None:

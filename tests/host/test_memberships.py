@@ -11,7 +11,7 @@ from paebiru import enrollment
 from paebiru.deploy.repl import Repl
 from paebiru.errors import UsageError
 from paebiru.federated.sums import Members, Sums
-from paebiru.memberships import Memberships
+from paebiru.memberships import Memberships, leave
 from paebiru.vboard import VirtualBoard
 from sil import groups
 
@@ -54,10 +54,35 @@ def test_a_group_is_dealt_over_usb_and_the_hub_keeps_no_secret(tmp_path: Path) -
         again = keys("group", *ports[:2], ports[0], "--keys", str(file))
         assert again.returncode == 2
         assert "comes twice" in again.stderr
+        with Repl(ports[0]) as repl, closing(Memberships(file)) as store:
+            device = enrollment.identify(repl)
+            with pytest.raises(UsageError, match="pulled out"):
+                leave(Pulled(repl), store, device)
+            assert store.groups() == [group], "it may be tried again"
         done = keys("ungroup", ports[0], "--keys", str(file))
         assert done.returncode == 0, done.stderr
+        assert "note:" not in done.stdout
         assert stored(boards[0]) == b""
         assert "(left)" in keys("groups", "--keys", str(file)).stdout
+        other = str(tmp_path / "other.sqlite")  # as of a hub that did not deal it
+        done = keys("ungroup", ports[1], "--keys", other)
+        assert done.returncode == 0, done.stderr
+        assert "other.sqlite had it in none" in " ".join(done.stdout.split())
+        assert stored(boards[1]) == b""
+
+
+class Pulled:
+    """A board that is pulled out after it has erased half of its membership."""
+
+    def __init__(self, board: Repl) -> None:
+        self._board = board
+        self._left = 1
+
+    def run(self, code: str, /) -> str:
+        if not self._left:
+            raise UsageError("the board was pulled out")
+        self._left -= 1
+        return self._board.run(code)
 
 
 def secret(group: groups.Group, other: int) -> bytes:
@@ -89,10 +114,9 @@ def test_a_board_is_in_one_group(tmp_path: Path) -> None:
         first, second = store.groups()
         assert first.devices == (*(d for d in DEVICES[:3]), b"")
         assert second.devices[0] == DEVICES[3]
-        store.remove(DEVICES[0])
+        assert store.remove(DEVICES[0])
         assert [group.name for group in store.groups()] == [b"group-02"]
-        with pytest.raises(UsageError, match="in no group"):
-            store.remove(DEVICES[0])
+        assert not store.remove(DEVICES[0])
 
 
 def test_only_boards_of_whole_enough_groups_take_part() -> None:

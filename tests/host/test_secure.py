@@ -195,6 +195,43 @@ def test_a_false_answer_is_found_and_named() -> None:
                 fleet.round.total()
 
 
+def answered(threshold: int, liars: int) -> Fleet:
+    """Return 16 boards that have all answered, the first ones falsely."""
+    fleet = Fleet(16, threshold, 6, 2, 5)
+    for i in range(1, 17):
+        fleet.send(i)
+    requests = fleet.round.requests()
+    for i in range(1, 17):
+        told = bytearray(fleet.boards[i - 1].answer(requests[i]))
+        for at in range(1, 31 if i <= liars else 1):
+            told[-at] ^= i * i * 37 + at * i * 11 + 1 & 255
+        fleet.round.answer(bytes(told))
+    return fleet
+
+
+def test_all_sets_of_eleven_of_sixteen_are_tried() -> None:
+    fleet = answered(11, liars=5)
+    assert fleet.round.total().tolist() == fleet.sum(list(range(1, 17)))
+    assert fleet.round.false == {1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize(
+    ("threshold", "says"), [(11, "fewer than 11 are true"), (9, "no 9 that fit were found in 4368")]
+)
+def test_answers_that_do_not_fit_are_looked_through_once(
+    threshold: int, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = answered(threshold, liars=8)
+    tried = []
+    at_zero = secure.at_zero
+    monkeypatch.setattr(secure, "at_zero", lambda shares: tried.append(1) or at_zero(shares))
+    for _ in range(3):
+        assert not fleet.round.is_solved()
+        with pytest.raises(ThresholdError, match=says):
+            fleet.round.total()
+    assert len(tried) == math.comb(16, 11) == 4368
+
+
 def test_the_hub_refuses_what_is_no_part_or_answer() -> None:
     fleet = Fleet(4, 3, 6, 2, 5)
     board = fleet.boards[0]

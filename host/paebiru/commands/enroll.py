@@ -84,14 +84,17 @@ def ungroup(
     """Take the board on PORT out of its group, by USB: it sends updates in the clear again."""
     from paebiru.deploy.repl import Repl
     from paebiru.enrollment import identify
-    from paebiru.memberships import Memberships, give
+    from paebiru.memberships import Memberships, leave
 
     with Repl(_find(port)) as repl, closing(Memberships(path)) as store:
         name = _device(device) if device else identify(repl)
-        store.remove(name)
-        give(repl, b"")
+        if not name:
+            raise UsageError("this board has no id of its own; name it: --device HEX")
+        was_in = leave(repl, store, name)
         repl.reset()
     typer.echo(f"{name.hex()} is in no group any more")
+    if not was_in:
+        typer.echo(f"note: {path} had it in none; another key file may still name it")
 
 
 @keys.command()

@@ -30,7 +30,7 @@ Int64 = NDArray[np.int64]
 Words = NDArray[np.uint16]
 
 SECURE_RULE = "mean"
-_TRIES = 2000  # sets of answers, where some are false
+_TRIES = 4368  # sets of answers, where some are false: all 11 of 16, which takes seconds
 
 
 class ThresholdError(UsageError):
@@ -100,6 +100,7 @@ class SecureRound:
         self.answers: dict[int, bytes] = {}
         self.is_sealed = False
         self._joined: tuple[int, dict[int, dict[int, bytes]]] = (0, {})
+        self._unfit: tuple[int, str] = (0, "")  # why so many answers gave no sum
         self.false: set[int] = set()
         """Boards whose answers did not fit those of the others, known after `total`."""
 
@@ -221,6 +222,8 @@ class SecureRound:
             )
         if self._joined[0] == len(self.answers):
             return self._joined[1]
+        if self._unfit[0] == len(self.answers):  # it is asked often, and took long to find out
+            raise ThresholdError(self._unfit[1])
         sets = combinations(sorted(self.answers), self.threshold)
         for chosen in islice(sets, _TRIES):
             joined = at_zero({i: self.answers[i] for i in chosen})
@@ -229,10 +232,12 @@ class SecureRound:
                 self.false = self._liars(chosen)
                 self._joined = (len(self.answers), seeds)
                 return seeds
-        raise ThresholdError(
-            f"the answers of {len(self.answers)} boards do not fit what was sent: fewer than"
-            f" {self.threshold} are true, and the sum stays masked"
-        )
+        why = f"fewer than {self.threshold} are true"
+        if next(sets, None) is not None:
+            why = f"no {self.threshold} that fit were found in {_TRIES} tries"
+        text = f"the answers of {len(self.answers)} boards do not fit what was sent: {why}"
+        self._unfit = len(self.answers), f"{text}, and the sum stays masked"
+        raise ThresholdError(self._unfit[1])
 
     def _split(self, joined: bytes) -> dict[int, dict[int, bytes]]:
         parts = iter(range(0, len(joined), SEED_SIZE))
