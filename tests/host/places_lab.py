@@ -24,10 +24,10 @@ CLASSES = [REST, WORK, FAULT]
 HORIZON = 1000
 
 
-def config(**electronic: Any) -> Config:
+def config(capacity: int = 200, **electronic: Any) -> Config:
     """Return two places with two boards each: an eye has layer 0, a hand layer 4."""
     given = {"classes": CLASSES, "hidden": [8], "every": 30, "rounds": 8, **electronic}
-    place = {"horizon_ms": HORIZON, "hold_ms": 1000, "drift_ppm": 0, "capacity": 200}
+    place = {"horizon_ms": HORIZON, "hold_ms": 1000, "drift_ppm": 0, "capacity": capacity}
     names = [board.hex() for board in (*BOARDS, b"board-03")]
     return Config.model_validate(
         {

@@ -1,5 +1,6 @@
 """Boards follow a hub that goes back, forks and merges: whole boards in virtual time."""
 
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,7 +18,7 @@ from paebiru.hub.service import Hub
 from paebiru.hub.tell import Telling
 from paebiru.keys import KeyStore
 from paebiru.sim.lab import Lab, SimBoard
-from paebiru.store import Store
+from paebiru.store import Store, StoreError
 from sil import protocol as p
 from sil.link.keys import DeviceKey
 from sil.protocol import Task
@@ -118,6 +119,25 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
         made.add(number)
     with closing(made.keys):
         yield made
+
+
+def test_a_branch_that_cannot_be_kept_is_not_given(fleet: Fleet) -> None:
+    """Neither now, nor by what is written later, nor after a start."""
+    board, other = BOARDS[:2]
+    fleet.hub.following.give(other, 1)
+    with sqlite3.connect(fleet.folder / "hub" / "hub.sqlite") as db:
+        db.execute("CREATE TRIGGER full BEFORE INSERT ON devices"
+                   " BEGIN SELECT RAISE(ABORT, 'full'); END")  # fmt: skip
+    for device, branch in (board, 2), (other, None):
+        with pytest.raises(StoreError, match="full"):
+            fleet.hub.following.give(device, branch)
+    for _ in range(2):
+        given = [fleet.hub.following.given(device) for device in (board, other)]
+        assert given == [None, 1]
+        with sqlite3.connect(fleet.folder / "hub" / "hub.sqlite") as db:
+            db.execute("DROP TRIGGER IF EXISTS full")
+        fleet.store.notes.flush()
+        fleet.again()
 
 
 def node(fleet: Fleet, number: int) -> SimBoard:

@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 
 import light_boards
@@ -27,8 +28,9 @@ from paebiru.errors import UsageError
 from paebiru.fusion.config import Config
 from paebiru.hub import teach
 from paebiru.keys import KeyStore
+from paebiru.store.group import Job
 from paebiru.vboard import VirtualBoard
-from places_lab import CLASSES, FAULT, REST, WORK, bench, byte_of, config
+from places_lab import CLASSES, FAULT, REST, WORK, Bench, bench, byte_of, config
 from sil import bytesil, jsil
 from sil.jsil_head import ROTATE
 from targets import ROOT
@@ -62,9 +64,9 @@ def test_labels_of_two_places_teach_both(tmp_path: Path) -> None:
             assert learned[-1]["accuracy"] > 0.95 > learned[0]["accuracy"]
             assert made.right(30) > 0.95
             assert made.right(30, "yard") > 0.95
-            assert not teaching.labels.tried["bench"], "no label came to a model"
+            assert not teaching.labels.tried("bench"), "no label came to a model"
             await made.teach(12)
-            assert sum(teaching.labels.tried["bench"]) >= 11
+            assert sum(teaching.labels.tried("bench")) >= 11
             assert len(made.told("label")) == 72
             assert made.places.fusion.participants["bench"].count == 42
             running.cancel()
@@ -181,6 +183,35 @@ def test_a_label_that_cannot_be_kept_is_not_learned_and_may_come_again(tmp_path:
             await teaching.labels.kept("bench", tick)
             assert "problem" not in made.told("label")[-1]
             assert made.places.fusion.participants["bench"].count == 1
+            assert (teaching.labels.last, teaching.new) == (1, 1)
+
+    asyncio.run(main())
+
+
+def test_a_correction_that_cannot_be_kept_leaves_the_label(tmp_path: Path) -> None:
+    async def main() -> None:
+        with bench(tmp_path) as made:
+            teaching = made.places.teaching
+            assert teaching
+            place = made.places.fusion.participants["bench"]
+            await made.teach(1)
+            tick = made.feel("work")
+            made.places.fusion.label("bench", "fault", tick, made.now)
+            with sqlite3.connect(tmp_path / "hub.sqlite") as db:
+                db.execute("CREATE TRIGGER full BEFORE INSERT ON samples"
+                           " BEGIN SELECT RAISE(ABORT, 'full'); END")  # fmt: skip
+            made.places.fusion.label("bench", "rest", tick, made.now)
+            assert "problem" in made.told("label")[-1]
+            assert [found for _, found in place.samples] == [0, 2]
+            with sqlite3.connect(tmp_path / "hub.sqlite") as db:
+                assert db.execute("SELECT found FROM samples").fetchall() == [("rest",), ("fault",)]
+                db.execute("DROP TRIGGER full")
+            made.places.fusion.label("bench", "work", tick, made.now)
+            assert [found for _, found in place.samples] == [0, 1]
+            assert teaching.labels.last == 3
+            with sqlite3.connect(tmp_path / "hub.sqlite") as db:
+                found = db.execute("SELECT id, found FROM samples").fetchall()
+            assert found == [(1, "rest"), (3, "work")]
 
     asyncio.run(main())
 
@@ -205,17 +236,90 @@ def test_a_label_is_corrected(tmp_path: Path) -> None:
             await made.until_learned()
             await teaching.labels.kept("bench", ticks[1])
             samples = made.places.fusion.participants["bench"].samples
-            assert (len(samples), teaching.labels.last) == (7, 7)
-            assert sorted(found for _, found in samples[5:]) == [1, 1]
+            assert (len(samples), teaching.labels.last) == (7, 10), "corrections count as labels"
+            assert [found for _, found in samples[5:]] == [1, 1]
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-            return sorted(samples)
+            return samples
 
     async def again() -> Any:
         with bench(tmp_path, config(every=6), goes_on=True) as made:
-            return sorted(made.places.fusion.participants["bench"].samples)
+            return made.places.fusion.participants["bench"].samples
 
     assert asyncio.run(main()) == asyncio.run(again())
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 7, 40])
+def test_corrected_labels_are_learned_in_the_same_order_after_a_start(
+    tmp_path: Path, capacity: int
+) -> None:
+    """Which ones are kept, in what order, and what is told of the model; written in any batches."""
+    random = Random(capacity)
+    few = config(capacity, every=6, rounds=1)
+
+    def stands(made: Bench) -> tuple[Any, ...]:
+        assert made.places.teaching
+        labels = made.places.teaching.labels
+        samples = made.places.fusion.participants["bench"].samples
+        return samples, labels.tried("bench"), labels.last
+
+    async def begin() -> None:
+        with bench(tmp_path, few) as made:
+            assert made.places.teaching
+            running = asyncio.create_task(made.places.teaching.run())
+            await made.teach(6)
+            await made.until_learned()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    async def label(before: tuple[Any, ...] | None) -> tuple[Any, ...]:
+        with bench(tmp_path, few, goes_on=True) as made:
+            assert made.places.teaching
+            assert before in (None, stands(made))
+            jobs: list[Job] = []
+            made.places.teaching.labels.keeping.run = jobs.append
+            ticks: list[int] = []
+            for _ in range(60):
+                if not ticks or random.random() < 0.5:
+                    ticks.append(made.feel(random.choice(CLASSES)))
+                found, tick = random.choice(CLASSES), random.choice(ticks)
+                made.places.fusion.label("bench", found, tick, made.now)
+                while jobs and random.random() < 0.4:
+                    jobs.pop()()()
+            while jobs:
+                jobs.pop()()()
+            samples, tried, last = stands(made)
+            assert len(samples) == capacity or 6 < len(samples) < capacity == 40
+            assert len(tried) <= len(samples), "a correction counts once"
+            assert not [said for said in made.told("label") if "problem" in said]
+            return samples, tried, last
+
+    asyncio.run(begin())
+    stood = None
+    for _ in range(3):
+        stood = asyncio.run(label(stood))
+    assert stood and stood[1]
+
+
+def test_what_is_corrected_after_many_newer_labels_is_kept(tmp_path: Path) -> None:
+    few = config(3)
+
+    async def main() -> Any:
+        with bench(tmp_path, few) as made:
+            tick = made.feel("work")
+            made.places.fusion.label("bench", "rest", tick, made.now)
+            await made.teach(5)
+            made.places.fusion.label("bench", "work", tick, made.now)
+            assert "problem" not in made.told("label")[-1]
+            return made.places.fusion.participants["bench"].samples
+
+    async def again() -> Any:
+        with bench(tmp_path, few, goes_on=True) as made:
+            return made.places.fusion.participants["bench"].samples
+
+    samples = asyncio.run(main())
+    assert [found for _, found in samples] == [0, 1, 1]  # the last two of five, and it
+    assert asyncio.run(again()) == samples
 
 
 def test_a_round_that_cannot_be_stored_is_held_again(
@@ -247,6 +351,47 @@ def test_a_round_that_cannot_be_stored_is_held_again(
                 await asyncio.gather(running, return_exceptions=True)
 
     asyncio.run(main())
+
+
+def test_a_model_that_cannot_be_run_is_not_taken(tmp_path: Path) -> None:
+    """Weights outgrow 30 bits when all changes of a round are as large as can be."""
+    wide = config(every=6, rounds=1, hidden=[128])
+
+    async def main() -> bytes:
+        with bench(tmp_path, wide) as made:
+            teaching = made.places.teaching
+            assert teaching
+            running = asyncio.create_task(teaching.run())
+            await made.teach(6)
+            await made.until_learned()
+            model, right = teaching.model, teaching.accuracy
+            federation = teaching._federation
+            mean = federation.combine
+            federation.combine = lambda *of: np.full_like(mean(*of), 1 << 20)
+            await made.teach(6)
+            await made.until_learned()
+            assert teaching.round == 2
+            (warning,) = made.told("warning")
+            assert "layer 5: round 2 came to nothing: unit" in warning["text"]
+            assert "too large to sum in 30 bits" in warning["text"]
+            assert len(made.told("learned")) == 1
+            assert (teaching.model, right is None) == (model, False)
+            assert made.places.fusion.snapshot()["model"]
+            federation.combine = mean
+            await made.teach(6)
+            await made.until_learned()
+            assert [said["round"] for said in made.told("learned")] == [1, 3]
+            assert teaching.model != model
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            return teaching.model
+
+    async def again() -> bytes:
+        with bench(tmp_path, wide, goes_on=True) as made:
+            assert made.places.teaching
+            return made.places.teaching.model
+
+    assert asyncio.run(main()) == asyncio.run(again())
 
 
 def test_places_without_labels_are_not_taught(tmp_path: Path) -> None:

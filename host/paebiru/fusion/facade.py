@@ -89,10 +89,8 @@ class Fusion:
         return Psychomotor(ready, rest, by_class)
 
     def _learn(self, place: str, labelled: Labelled) -> None:
-        if labelled.before >= 0:
-            self.participants[place].drop(labelled.inputs, labelled.before)
-        if labelled.inputs:
-            self.participants[place].add(labelled.inputs, labelled.found)
+        if labelled.inputs:  # a correction becomes the newest sample
+            self.participants[place].add(labelled.inputs, labelled.found, labelled.time)
 
     # -- what boards say
 

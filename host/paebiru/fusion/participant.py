@@ -7,7 +7,6 @@ are at hand; places of other hubs speak the same over a link.
 """
 
 from array import array
-from collections import deque
 from collections.abc import Iterable
 from functools import partial
 from hashlib import sha256
@@ -15,11 +14,10 @@ from io import BytesIO
 
 from paebiru.federated.rounds import Federation
 from paebiru.federated.rounds import name as name_of
-from sil import jsil, nn
+from sil import nn
 from sil import protocol as p
 from sil import protocol_hub as hub
 from sil.errors import FormatError
-from sil.jsil_head import XOR_ROTATE
 from sil.learner import Learner
 from sil.link.fields import get16, get32
 
@@ -38,7 +36,9 @@ class Participant:
     def __init__(self, place: str, inputs: int, capacity: int) -> None:
         self.name = sha256(b"place " + place.encode()).digest()[: p.NAME_SIZE]
         self.inputs = inputs
-        self._samples: deque[tuple[bytes, int]] = deque(maxlen=capacity)
+        self.capacity = capacity
+        self._samples: dict[int, tuple[bytes, int]] = {}  # by number, the oldest first
+        self._next = 0
         self._learner: Learner | None = None
         self._phase = p.EMPTY
         self._round = 0
@@ -53,36 +53,20 @@ class Participant:
     @property
     def samples(self) -> list[tuple[bytes, int]]:
         """The samples, inputs and class each, the oldest first."""
-        return list(self._samples)
+        return list(self._samples.values())
 
-    def add(self, inputs: bytes, found: int) -> None:
-        """Keep a labelled sample."""
-        self._samples.append((inputs, found))
+    def add(self, inputs: bytes, found: int, number: int | None = None) -> None:
+        """Keep a labelled sample as the newest, under a number by which it can be dropped."""
+        number = self._next if number is None else number
+        self._next = max(self._next, number + 1)
+        self._samples.pop(number, None)
+        self._samples[number] = inputs, found
+        if len(self._samples) > self.capacity:
+            del self._samples[next(iter(self._samples))]
 
-    def drop(self, inputs: bytes, found: int) -> None:
+    def drop(self, number: int) -> None:
         """Give up a sample that was labelled wrong, if it is still kept."""
-        if (inputs, found) in self._samples:
-            self._samples.remove((inputs, found))
-
-    def save(self) -> bytes:
-        """Return the samples as a JSIL stream, inputs and then the class; empty for none.
-
-        The rest, the federation gives again to a place that has no model.
-        """
-        rows = [inputs + bytes((found,)) for inputs, found in self._samples]
-        return jsil.pack(rows, mode=XOR_ROTATE) if rows else b""
-
-    def load(self, saved: bytes) -> None:
-        """Take up the samples of `save`.
-
-        Raises:
-            FormatError: they are damaged, or of other inputs; there are the samples of before.
-        """
-        rows = list(jsil.unpack(saved)) if saved else []
-        if any(len(row) != self.inputs + 1 for row in rows):
-            raise FormatError(f"these are no samples of {self.inputs} inputs and a class")
-        self._samples.clear()
-        self._samples.extend((row[:-1], row[-1]) for row in rows)
+        self._samples.pop(number, None)
 
     def status(self) -> hub.Status:
         """Return where this place stands, as a board's STATUS would."""
@@ -146,7 +130,7 @@ class Participant:
 
     def _train(self, learner: Learner, epochs: int, seed: int, proximal: int) -> None:
         classes = learner.trainer.sizes[-1]
-        known = [sample for sample in self._samples if sample[1] < classes]
+        known = [sample for sample in self._samples.values() if sample[1] < classes]
         if not known:
             return
         x = b"".join(inputs for inputs, _ in known)

@@ -38,8 +38,6 @@ class Labelled(NamedTuple):
     """Of layer 5; empty: nothing was perceived, so there is nothing to learn."""
     guess: int
     """What layer 5's model finds before it learns this; -1 without a model."""
-    before: int = -1
-    """The class that the state was labelled before, and is no more; -1 for none."""
 
 
 Learn = Callable[[Labelled], None]
@@ -150,10 +148,10 @@ class Place:
         if not any(past.perception):
             self._learn(Labelled(tick, found, b"", -1))
             return
-        before, past.found = past.found, found
-        self.learned += before < 0
+        self.learned += past.found < 0
+        past.found = found
         row = inputs(past.perception)
-        self._learn(Labelled(tick, found, row, self._electronic.guess(row), before))
+        self._learn(Labelled(tick, found, row, self._electronic.guess(row)))
 
     def _leave_out(self, count: int) -> None:
         """Go on behind ticks that nobody fuses any more."""

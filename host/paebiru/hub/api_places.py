@@ -58,8 +58,8 @@ class TeachingView(View):
     round: int = Field(description="the last one that is closed; 0: none")
     model: str = Field(description="its name, 16 hex digits, that of the first model before")
     accuracy: float | None = Field(description="of that model on all labels kept, which it saw")
-    labels: int = Field(description="that were ever kept")
-    new: int = Field(description="labels since rounds were begun last")
+    labels: int = Field(description="that were ever kept; a correction is one more")
+    new: int = Field(description="labels and corrections since rounds were begun last")
     every: int = Field(description="so many new ones begin rounds")
     left: int = Field(description="rounds that are still to be held for the labels there are")
 
@@ -126,7 +126,7 @@ def _place(found: Places, name: str, known: dict[str, Any]) -> PlaceView:
     electronic, found_class = found.fusion.config.electronic, state.get("class")
     if electronic and state.get("where") == "hub":  # a board's classes are its own
         found_class = electronic.classes[state["class"]]
-    tried = found.teaching.labels.tried[name] if found.teaching else []
+    tried = found.teaching.labels.tried(name) if found.teaching else []
     return PlaceView.model_validate(
         {
             "place": name,

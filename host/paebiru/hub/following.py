@@ -14,6 +14,7 @@ from typing import Any
 from paebiru.device import Device
 from paebiru.federated.durable import Durable
 from paebiru.federated.rounds import Federation
+from paebiru.store import StoreError
 from sil import protocol as p
 from sil import protocol_hub as said
 
@@ -85,12 +86,18 @@ class Following:
         """Give a board a branch of its own, or None; durable when it returns.
 
         Raises:
-            StoreError: it cannot be made durable.
+            StoreError: it cannot be made durable; the board has the branch of before.
         """
-        self._board(device).own = branch
+        board = self._board(device)
+        before, board.own = board.own, branch
         self._keep(device)
-        if self._notes:
-            self._notes.flush()
+        try:
+            if self._notes:
+                self._notes.flush()
+        except StoreError:
+            board.own = before
+            self._keep(device)  # else the next flush would make it durable after all
+            raise
 
     def pinned(self, device: bytes, model: bytes) -> None:
         """Remember that a board was told to pin a model, if it is the one that it has."""

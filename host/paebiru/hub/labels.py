@@ -2,16 +2,15 @@
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from paebiru.errors import UsageError
 from paebiru.fusion import Fusion
 from paebiru.fusion.config import Electronic
 from paebiru.fusion.electronic import INPUTS
 from paebiru.fusion.place import HISTORY, Labelled
-from paebiru.hub.samples import NO_GUESS, SampleRow, Samples
+from paebiru.hub.samples import NO_GUESS, Kept, SampleRow, Samples
 from paebiru.hub.tell import Telling
 from paebiru.store import Store, StoreError
 
@@ -23,9 +22,10 @@ _PATIENCE = 10.0  # s for a label to be kept
 class _Known:
     """A label that can still be corrected."""
 
-    number: int
-    found: int = -1
-    """The class that is kept; -1 for none yet."""
+    guess: int
+    """The class that layer 5's model found before it learned any label of it; -1: no model."""
+    numbers: list[int] = field(default_factory=list)
+    """What it is kept under, and what its corrections that are being written will be."""
 
 
 class Labels:
@@ -38,8 +38,7 @@ class Labels:
         changed: is called when one more is kept.
 
     Attributes:
-        last: the number of the newest one that is kept.
-        tried: by place, of its newest ones, whether the model had them right before.
+        last: the number of the newest one that is kept; a correction has a new number.
 
     Raises:
         UsageError: the store has labels of a class that is not there.
@@ -50,7 +49,6 @@ class Labels:
         self, fusion: Fusion, store: Store, tell: Telling, changed: Callable[[], None]
     ) -> None:
         assert fusion.config.electronic
-        self.tried: dict[str, deque[bool]] = {}
         self._fusion = fusion
         self._electronic: Electronic = fusion.config.electronic
         self._tell = tell
@@ -58,25 +56,30 @@ class Labels:
         self._samples = Samples(store, {n: f.capacity for n, f in fusion.config.places.items()})
         self.keeping = self._samples.keeping
         self._next = self.last = self._samples.last()
+        # By place and number, of the newest labels that are kept: `SampleRow.guess`.
+        self._guesses: dict[str, dict[int, int]] = {name: {} for name in fusion.config.places}
         self._writing: dict[tuple[str, int], asyncio.Future[StoreError | None]] = {}
-        # By place and tick, of those that can still be corrected: the number and what is learned.
+        # By place and tick.
         self._known: dict[str, dict[int, _Known]] = {name: {} for name in fusion.config.places}
         self._is_held = False
-        # For places whose samples are read: inputs, the class before (-1 for none), and now.
-        self._later: list[tuple[str, bytes, int, int]] = []
+        # For places whose samples are read: what is to be added, and what is dropped for it.
+        self._later: list[tuple[Kept, int]] = []
         for name in fusion.config.places:
             self._remember(name, str(store.folder))
         fusion.learn = self._keep
 
     def _remember(self, place: str, where: str) -> None:
-        self.tried[place] = deque(maxlen=_TRIED)
         for row in self._samples.of(place, INPUTS):
             try:
                 found = self._electronic.number(row.found)
             except ValueError as error:
                 raise UsageError(f"{where} has labels whose {error}") from None
-            self._fusion.participants[place].add(row.inputs, found)
-            self._count(row)
+            self._fusion.participants[place].add(row.inputs, found, row.id)
+            self._count(Kept(row))
+
+    def tried(self, place: str) -> list[bool]:
+        """Return of a place's newest labels, whether the model had them right before."""
+        return [guess == 1 for guess in self._guesses[place].values() if guess != NO_GUESS]
 
     # -- one label
 
@@ -99,10 +102,13 @@ class Labels:
         if not labelled.inputs:
             self._say(place, labelled, problem="nothing was perceived then")
             return
-        guess = NO_GUESS if labelled.guess < 0 else int(labelled.guess == labelled.found)
+        known = self._of(place, labelled)
+        guess = NO_GUESS if known.guess < 0 else int(known.guess == labelled.found)
         name = self._electronic.classes[labelled.found]
-        known = self._of(place, labelled.time)
-        row = SampleRow(known.number, place, time.time(), name, guess, labelled.inputs)
+        self._next += 1
+        row = SampleRow(self._next, place, time.time(), name, guess, labelled.inputs)
+        item = Kept(row, tuple(known.numbers))
+        known.numbers.append(row.id)
         loop = asyncio.get_running_loop()
         writing: asyncio.Future[StoreError | None] = loop.create_future()
         self._writing[place, labelled.time] = writing
@@ -111,37 +117,44 @@ class Labels:
             if self._writing.get((place, labelled.time)) is writing:
                 del self._writing[place, labelled.time]
             if error:
+                known.numbers.remove(row.id)
+                if not self._writing:
+                    self._next = self.last  # what came to nothing is no label
                 self._fusion.forget_label(place, labelled)
                 self._say(place, labelled, problem=str(error))
             else:
-                self._learn(row, labelled, known)
+                known.numbers = [number for number in known.numbers if number >= row.id]
+                self._learn(item, labelled.found)
                 self._say(place, labelled)
             writing.set_result(error)
 
-        self.keeping.add(row, written)
+        self.keeping.add(item, written)
 
-    def _of(self, place: str, tick: int) -> _Known:
-        """Return what is known of a tick: a new number, unless it takes the place of a label."""
+    def _of(self, place: str, labelled: Labelled) -> _Known:
+        """Return what is known of a tick, which may be labelled already."""
         here = self._known[place]
-        if tick not in here:
-            self._next += 1
-            here[tick] = _Known(self._next)
+        known = here.setdefault(labelled.time, _Known(labelled.guess))
         if len(here) > HISTORY:
             del here[min(here)]
-        return here[tick]
+        return known
 
-    def _learn(self, row: SampleRow, labelled: Labelled, known: _Known) -> None:
-        self.last = max(self.last, row.id)
-        self._count(row)
-        self._later.append((row.place, row.inputs, known.found, labelled.found))
-        known.found = labelled.found
+    def _learn(self, item: Kept, found: int) -> None:
+        self.last = item.row.id
+        self._count(item)
+        self._later.append((item, found))
         if not self._is_held:
             self.release()
         self._changed()
 
-    def _count(self, row: SampleRow) -> None:
-        if row.guess != NO_GUESS:
-            self.tried[row.place].append(row.guess == 1)
+    def _count(self, item: Kept) -> None:
+        """Have a label among the newest, once: a correction stands for what it corrects."""
+        place = item.row.place
+        newest = self._guesses[place]
+        for old in item.instead:
+            newest.pop(old, None)
+        newest[item.row.id] = item.row.guess
+        if len(newest) > min(_TRIED, self._fusion.config.places[place].capacity):
+            del newest[next(iter(newest))]
 
     def _say(self, place: str, labelled: Labelled, **more: str) -> None:
         name = self._electronic.classes[labelled.found]
@@ -156,7 +169,9 @@ class Labels:
     def release(self) -> None:
         """Give the places what came meanwhile."""
         self._is_held = False
-        for place, inputs, before, found in self._later:
-            self._fusion.participants[place].drop(inputs, before)
-            self._fusion.participants[place].add(inputs, found)
+        for item, found in self._later:
+            place = self._fusion.participants[item.row.place]
+            for old in item.instead:
+                place.drop(old)
+            place.add(item.row.inputs, found, item.row.id)
         self._later.clear()

@@ -5,6 +5,7 @@ every row sealed like those that models follow from (`paebiru.store.rows`).
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from paebiru.store import Store, StoreError, rows
 from paebiru.store.errors import damaged
@@ -28,7 +29,7 @@ class SampleRow(Row):
     KEYS = ("id",)
 
     id: int
-    """Grows from label to label, of all places."""
+    """Grows from label to label, of all places; a correction has a new one."""
     place: str
     time: float
     """Unix time, when it was labelled."""
@@ -37,6 +38,14 @@ class SampleRow(Row):
     guess: int
     """1 or 0: layer 5's model had it right or wrong before it learned it; `NO_GUESS`: no model."""
     inputs: bytes
+
+
+class Kept(NamedTuple):
+    """A label that is to be kept."""
+
+    row: SampleRow
+    instead: tuple[int, ...] = ()
+    """The ids that its state was labelled under before: these go."""
 
 
 class Samples:
@@ -52,7 +61,7 @@ class Samples:
         self._capacity = capacity
         with self._db.change():
             self._db.run(_SCHEMA)
-        self.keeping: Group[SampleRow] = Group(self._write)
+        self.keeping: Group[Kept] = Group(self._write)
 
     def last(self) -> int:
         """Return the id of the newest one of any place; 0 before the first."""
@@ -69,12 +78,14 @@ class Samples:
             raise damaged(self._db.path, f"a sample of {place} that has not {inputs} inputs")
         return found
 
-    def _write(self, items: list[SampleRow]) -> list[StoreError | None]:
+    def _write(self, items: list[Kept]) -> list[StoreError | None]:
         try:
             with self._db.change():
                 for item in items:
-                    rows.put(self._db, item)
-                for place in {item.place for item in items}:
+                    for old in item.instead:
+                        self._db.run("DELETE FROM samples WHERE id = ?", (old,))
+                    rows.put(self._db, item.row)
+                for place in {item.row.place for item in items}:
                     self._let_go(place)
         except StoreError as error:
             return [error] * len(items)

@@ -29,6 +29,7 @@ from paebiru.hub.labels import Labels
 from paebiru.hub.tell import Telling
 from paebiru.store import Store, StoreError
 from paebiru.store.group import beside, inline
+from sil import nn
 from sil.errors import ModelError
 
 _RATE = 256  # a server rate of 1.0: what places learn counts in full
@@ -79,7 +80,7 @@ class Teaching:
 
     @property
     def new(self) -> int:
-        """Labels that no round was held for."""
+        """Labels that no round was held for; a correction is one more."""
         return self.labels.last - self._trained
 
     # -- the federation's store
@@ -158,6 +159,8 @@ class Teaching:
             raise StoreError("no place's part in the round could be stored: it is held again")
         self.left -= 1
         self._show()
+        if self._federation.broken:
+            return  # it is told already
         self._tell(
             "learned", round=self.round, places=taken, labels=self._trained, left=self.left,
             model=self.model.hex(), accuracy=self.accuracy,
@@ -173,18 +176,23 @@ class Teaching:
         return learn_together(federation, self.fusion.participants.values())
 
     def _measure(self, federation: Federation) -> dict[str, Any]:
-        """Return how much of all labels a new model has right; of labels that it has seen."""
+        """Return how much of all labels a new model has right; of labels that it has seen.
+
+        Raises:
+            ModelError: it cannot be run; the round comes to nothing.
+        """
+        sizes, codes = federation.task.sizes, federation.master.codes()
+        nn.check(sizes, codes, federation.task.signed)  # also where there is no label
         samples = [s for member in self.fusion.participants.values() for s in member.samples]
-        try:
-            right = accuracy(federation.task.sizes, federation.master.codes(), samples)
-        except ModelError:
-            return {}
-        return {"accuracy": round(right, 4)} if samples else {}
+        return {"accuracy": round(accuracy(sizes, codes, samples), 4)} if samples else {}
 
     def _show(self) -> None:
         """Let layer 5 be what the last round made."""
         head = self._federation.head
         self.round, self.model, self.accuracy = head.round, head.name, head.accuracy
+        if why := self._federation.broken:
+            text = f"round {head.round} came to nothing: {why}; the model before it stays"
+            self._warn(ModelError(text))
         if head.round:
             try:
                 self.fusion.load_model(self._federation.master.codes())
