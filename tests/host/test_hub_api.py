@@ -14,7 +14,8 @@ from hub_api_lab import BOARDS, ApiLab, running
 from paebiru import __version__, models
 from paebiru.federated import branches
 from paebiru.federated.durable import at_head
-from paebiru.store import Store
+from paebiru.store import RoundRow, Store
+from paebiru.store.rows import changed
 
 ONE, TWO, AWAY = (device.hex() for device in BOARDS)
 
@@ -60,6 +61,11 @@ def test_rounds_come_newest_first_and_by_part(lab: ApiLab) -> None:
         assert lab.get(f"/v1/rounds?offset={whole['total']}").json["rounds"] == []
 
 
+def put(store: Store, row: RoundRow) -> None:
+    with store.change():
+        store.put_round(row)
+
+
 def test_one_round_is_what_was_told_of_it(lab: ApiLab) -> None:
     shown = lab.get("/v1/rounds/2").json
     told = lab.do(lambda: dict(lab.hub.summaries[1]))
@@ -71,6 +77,11 @@ def test_one_round_is_what_was_told_of_it(lab: ApiLab) -> None:
     assert [part["device"] for part in shown["parts"]] == [ONE, TWO]
     assert sum(part["bytes"] for part in shown["parts"]) == shown["bytes_up"]
     assert sum(part["samples"] for part in shown["parts"]) == shown["samples"]
+    store = lab.federation.store
+    row = lab.do(lambda: store.round(2))
+    lab.do(lambda: put(store, changed(row, roster=bytes.fromhex(ONE))))  # TWO came to nothing
+    assert [part["device"] for part in lab.get("/v1/rounds/2").json["parts"]] == [ONE]
+    lab.do(lambda: put(store, row))
     missing = lab.get("/v1/rounds/99999999")
     assert missing.status == 404
     assert "99999999" in missing.json["error"]

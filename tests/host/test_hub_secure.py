@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from array import array
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,16 +16,17 @@ import secure_lab
 from hub_process import PAEBIRU, HubProcess, free_port, hub
 from light_boards import LightBoard
 from paebiru.errors import UsageError
-from paebiru.federated.durable import at_head
+from paebiru.federated import branches
+from paebiru.federated.durable import Durable, at_head
 from paebiru.federated.ranges import half_up
 from paebiru.federated.rounds import name
 from paebiru.hub import secure
 from paebiru.hub.policy import Policy
-from paebiru.hub.run import Options, chosen
+from paebiru.hub.run import Options, chosen, federation, stored
 from paebiru.keys import KeyStore
 from paebiru.memberships import Memberships
 from paebiru.store import State, Store
-from sil import masks
+from sil import groups, masks
 
 pytestmark = pytest.mark.skipif(light_boards.VM is None, reason="no micropython: make setup")
 
@@ -156,6 +158,47 @@ def test_a_hub_without_a_group_says_what_to_do(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "deal one (paebiru keys group)" in done.stderr.replace("\n", " ")
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_round_with_the_part_of_a_board_that_left_is_given_up(tmp_path: Path) -> None:
+    options = Options(tmp_path, dataset="wine", hidden=(8,), share=1.0, secure=True)
+    fresh, measure = federation(options)
+    first, *others = secure_lab.BOARDS
+    group = secure_lab.members()
+
+    def go_on(*, resume: bool = True) -> Durable:
+        given = replace(options, resume=resume)
+        return stored(store, fresh, given, measure, None, secure.sums(members))
+
+    with closing(Store(tmp_path)) as store, closing(Memberships(tmp_path / "keys")) as members:
+        members.add(group.name, group.threshold, secure_lab.BOARDS)
+        made = go_on(resume=False)
+        made.open()
+        assert made.sums is not None
+        board = masks.Masker(groups.unpack(secure_lab.memberships()[0]), len(made.first))
+        part = bytearray(board.size)
+        asked = made.sums.part(first)
+        changes = array("h", [1] * board.weights)
+        board.mask(int.from_bytes(asked[8:12], "little"), changes, 0, part)
+        codes: list[int] = []
+        made.take(first, bytes(part), codes.append)
+        store.updates.drain()
+        assert codes == [0]
+        members.remove(others[0])  # it has no part in the round
+        assert list(go_on().updates) == [first]
+        members.add(group.name[::-1], 3, secure_lab.BOARDS[:3])  # dealt anew
+        with pytest.raises(UsageError, match="other groups"):
+            go_on()
+        members.add(b"the rest", 3, (first, b"board--2", b"board--3"))
+        members.remove(first)
+        said = r"round 1 is open .* in no group any more .* rollback head --drop --dir "
+        with pytest.raises(UsageError, match="deal one"):
+            go_on()
+        members.add(b"the next", 2, others)
+        with pytest.raises(UsageError, match=said):
+            go_on()
+        branches.drop(at_head(store))
+        assert not go_on().is_open
 
 
 @pytest.mark.parametrize(

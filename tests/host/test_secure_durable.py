@@ -15,6 +15,7 @@ from paebiru.federated.noise import new_key
 from paebiru.federated.rounds import Federation
 from paebiru.federated.secure import deal
 from paebiru.federated.sums import Members, Sums
+from paebiru.hub import secure
 from paebiru.hub.private import Private
 from paebiru.rng import Rng
 from paebiru.store import State, Store
@@ -148,6 +149,22 @@ def test_a_group_whose_sum_fails_does_not_hold_the_other(tmp_path: Path) -> None
         assert "1 of 3 boards sent their part" in str(second.figures)
         assert [row.state for row in rows] == [State.PUBLISHED] * ROUNDS
     assert fed.number == ROUNDS
+
+
+def test_boards_are_in_sums_that_are_asked_about(tmp_path: Path) -> None:
+    """Not those of a group in which too few sent their part."""
+    boards = Boards()
+    with closing(Store(tmp_path / "hub")) as store:
+        fresh = Federation(Task(SIZES, False, 10_000), seed=3, rate=256)
+        fed = begin(store, fresh, prepare(boards, tmp_path / "hub"))
+        assert fed.sums is not None
+        fed.open()
+        for device in boards.devices[:5]:
+            fed.take(device, boards.part(fed.sums, device))
+        store.updates.drain()
+        assert len(fed.updates) == 5
+        fed.seal()
+        assert secure.in_sums(fed) == 4
 
 
 def test_the_model_is_the_mean_of_what_the_boards_had(tmp_path: Path) -> None:

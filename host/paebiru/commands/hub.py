@@ -97,12 +97,14 @@ def hub(
     share = share if share is not None else 1.0 if secure else 0.05
     host, port = address("--listen", listen, _PORT)
     door = None if no_api else Api(*address("--api", api, _API), token(token_file))
-    policy = Policy(rounds, boards, fraction, over, deadline, least)
+    policy = Policy(
+        rounds=rounds, boards=boards, fraction=fraction, over=over, deadline=deadline, least=least
+    )
     options = Options(
-        dir, dataset, units(hidden), share, epochs, seed, host, port, tuple(serial or ()), find,
-        policy, rule, liars, epsilon, delta, clip, api=door, resume=resume,
-        branch=branch, places=places, proximal=proximal,
-        secure=secure,
+        folder=dir, dataset=dataset, hidden=units(hidden), share=share, epochs=epochs, seed=seed,
+        host=host, port=port, serial=tuple(serial or ()), finds=find, policy=policy, rule=rule,
+        liars=liars, epsilon=epsilon, delta=delta, clip=clip, places=places, resume=resume,
+        branch=branch, api=door, proximal=proximal, secure=secure,
     )  # fmt: skip
     tell = Telling(sys.stdout if json else None)
     if not json:

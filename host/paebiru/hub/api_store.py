@@ -144,10 +144,11 @@ async def one_round(handlers: Handlers, request: web.Request, query: Any, body: 
         raise Refusal(404, str(error), "see GET /v1/rounds") from None
     if row.state != State.PUBLISHED:
         raise Refusal(404, f"round {number} is {row.state}: nothing has come of it", "later, maybe")
+    counted = set(row.devices())  # not whose masked sum came to nothing
     parts = [
         Part(device=u.device.hex(), samples=u.samples, right=u.right, bytes=u.size,
              time=round(u.time, 3))
-        for u in updates
+        for u in updates if u.device in counted
     ]  # fmt: skip
     entries = _entries(await _sums(store.notes, number))
     return _round(RoundDetail, row, parts=parts, ledger=entries)

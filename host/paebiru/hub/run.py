@@ -169,6 +169,8 @@ def stored(
             rule, frames, samples, options.liars
         )
         found.sums = sums
+        if sums:
+            secure.check_resumed(store, found.branch, sums)
         if private:
             found.settings |= private.settings
             found.combine = private.combine(found)

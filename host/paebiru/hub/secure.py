@@ -4,6 +4,7 @@ What is summed, by whom and what it protects from: SPEC-secure.md.  The hub lear
 mean over the boards in its sums, every board once; what looks at single updates is refused.
 """
 
+import json
 from collections.abc import Awaitable, Callable, Iterable
 
 from paebiru.coordinator import Coordinator
@@ -14,6 +15,7 @@ from paebiru.federated.sums import Sums
 from paebiru.hub.policy import Policy
 from paebiru.hub.tell import Telling
 from paebiru.memberships import Memberships
+from paebiru.store import Store
 from sil.update import SHARE_ONE
 
 Until = Callable[[Callable[[], bool], float], Awaitable[bool]]
@@ -59,6 +61,31 @@ def sums(store: Memberships, clip: int = 0) -> Sums:
     return Sums(store.groups(), store.new_ticket, clip)
 
 
+def check_resumed(store: Store, branch: int, sums: Sums) -> None:
+    """Refuse to go on with an open round that has the part of a board which has left its group.
+
+    Raises:
+        UsageError: one is; what it was masked with is gone.
+    """
+    row = store.unfinished(branch)
+    if row is None or not json.loads(row.settings).get("sums"):
+        return
+    for update in store.updates_of(row.number):
+        if update.device not in sums:
+            where = f"--dir {store.folder}" + (f" --branch {branch}" if branch else "")
+            raise UsageError(
+                f"round {row.number} is open and has the part of {update.device.hex()}, which is in"
+                " no group any more (paebiru keys ungroup): give the round up with paebiru store"
+                f" rollback head --drop {where}"
+            )
+
+
+def in_sums(federation: Federation) -> int:
+    """Return how many boards are in the sums of a sealed round, those that are asked about."""
+    made = federation.sums
+    return sum(made.is_asked(device) for device in federation.updates) if made else 0
+
+
 def able(federation: Federation | None, there: Iterable[bytes]) -> list[bytes]:
     """Return those of the boards there that may take part: in sums, of groups that are enough."""
     made = federation.sums if federation else None
@@ -75,7 +102,7 @@ async def unmask(desk: Coordinator, until: Until, deadline: float, tell: Telling
         return
     made = federation.sums
     desk.seal()
-    tell("sealed", round=federation.number, boards=len(federation.updates))
+    tell("sealed", round=federation.number, boards=in_sums(federation))
     if not await until(made.is_done, deadline / 2):
         tell("asking", round=federation.number)
         desk.ask(absent=True)
