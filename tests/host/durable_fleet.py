@@ -97,7 +97,7 @@ def live(folder: Path, told: Told = silent, on_error: Callable[[], None] | None 
     while fed.number < ROUNDS or fed.is_open:
         if not fed.is_open:
             _again(fed.open, on_error)
-        store.notes.event("open", None, round=fed.number)
+        store.notes.seen(DEVICES[0], status={"round": fed.number})
         while set(fed.updates) != set(DEVICES):
             _collect(fed, told, on_error)
         _again(fed.close, on_error)

@@ -313,13 +313,12 @@ def test_a_change_is_whole_or_not_there(tmp_path: Path) -> None:
 def test_what_is_noted_of_boards_is_there_again(tmp_path: Path) -> None:
     store = Store(tmp_path)
     notes = store.notes
-    notes.seen(b"device01", status={"phase": "idle"}, firmware="1.2")
+    notes.seen(b"device01", status={"phase": "idle"})
     notes.seen(b"device00", health={"free": 100})
     notes.seen(b"device01", health={"free": 200})
     for size in (100, 20, 3):
         notes.count(b"device01", "usb", "up", 1, size)
     notes.count(b"device01", "wifi", "up", 1, 7)
-    notes.event("revoked", b"device01", why="lost")
     ledger = [(b"device01", "usb", "up", 1, 123), (b"device01", "wifi", "up", 1, 7)]
     assert notes.ledger() == ledger
     notes.count(b"device01", "usb", "up", 1, 1000)
@@ -328,13 +327,9 @@ def test_what_is_noted_of_boards_is_there_again(tmp_path: Path) -> None:
     boards = store.notes.boards()
     assert [board.device for board in boards] == [b"device00", b"device01"]
     assert (boards[1].status, boards[1].health) == ({"phase": "idle"}, {"free": 200})
-    assert boards[1].firmware == "1.2"
     assert boards[1].first <= boards[1].last
     assert store.notes.ledger()[0] == (b"device01", "usb", "up", 1, 1123)
     assert store.notes.ledger(2) == []
-    assert [event[1:] for event in store.notes.events()] == [
-        ("revoked", b"device01", {"why": "lost"})
-    ]
     store.close()
 
 
@@ -348,17 +343,6 @@ def test_notes_that_were_not_written_are_kept_for_the_next_time(
         with pytest.raises(StoreError, match="no space left"):
             store.notes.flush()
     assert store.notes.ledger() == [(b"device01", "usb", "up", 1, 5)]
-    store.close()
-
-
-def test_old_events_are_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paebiru.store.notes._EVENTS", 100)
-    store = Store(tmp_path)
-    for n in range(250):
-        store.notes.event("tick", None, n=n)
-        store.notes.flush()
-    assert store.db.rows("SELECT count(*) FROM events") == [(100,)]
-    assert store.notes.events(1)[0][3] == {"n": 249}
     store.close()
 
 

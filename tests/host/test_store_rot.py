@@ -29,7 +29,7 @@ def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     fed.open()
     for device in DEVICES[:2]:
         fed.take(device, update(fed, device))
-    fed.store.notes.event("after", None)
+    fed.store.notes.seen(DEVICES[0], status={"phase": "after"})
     fed.store.notes.flush()
     if request.param == "closed":
         fed.store.close()

@@ -1,6 +1,6 @@
 """The hub's store: one folder that survives kills, power loss, full disks, and tells of bit rot.
 
-    hub.sqlite      rounds, updates, checkpoints, boards, ledger, events (SQLite, WAL, FULL)
+    hub.sqlite      rounds, updates, checkpoints, boards, ledger (SQLite, WAL, FULL)
     blobs/xx/…      states of models, each named by its SHA-256
     lock            held while a hub runs
 

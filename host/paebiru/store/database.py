@@ -42,15 +42,13 @@ CREATE TABLE refs (
   UNIQUE (branch, name)
 );
 CREATE TABLE devices (
-  device BLOB PRIMARY KEY, first REAL NOT NULL, last REAL NOT NULL, firmware TEXT NOT NULL,
+  device BLOB PRIMARY KEY, first REAL NOT NULL, last REAL NOT NULL,
+  firmware TEXT NOT NULL, -- not noted yet: empty
   status TEXT NOT NULL, health TEXT NOT NULL
 );
 CREATE TABLE ledger (
   device BLOB NOT NULL, link TEXT NOT NULL, direction TEXT NOT NULL, round INTEGER NOT NULL,
   bytes INTEGER NOT NULL, UNIQUE (device, link, direction, round)
-);
-CREATE TABLE events (
-  id INTEGER PRIMARY KEY, time REAL NOT NULL, word TEXT NOT NULL, device BLOB, about TEXT NOT NULL
 );
 """
 

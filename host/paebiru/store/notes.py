@@ -1,4 +1,4 @@
-"""What the hub notes of its boards: when they were seen, bytes by link, events.
+"""What the hub notes of its boards: when they were seen, and bytes by link.
 
 No model follows from it, so nobody waits for it: it is gathered in memory and written with the
 next commit that is due anyhow, or by `flush`.  A crash loses what was not written yet.
@@ -12,9 +12,6 @@ from typing import Any
 from paebiru.store.database import Database
 from paebiru.store.errors import damaged
 
-_EVENTS = 20_000  # kept
-_MOST = 5_000  # waiting events, then it is written
-
 Sums = dict[tuple[bytes, str, str], int]
 """Bytes by device, link and direction."""
 
@@ -26,20 +23,18 @@ class Board:
     device: bytes
     first: float
     last: float
-    firmware: str
     status: dict[str, Any]
     health: dict[str, Any]
 
 
 class Notes:
-    """Registry, ledger and events."""
+    """Registry and ledger."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self._boards = {board.device: board for board in self._load()}
         self._seen: set[bytes] = set()
         self._bytes: dict[tuple[bytes, str, str, int], int] = {}
-        self._events: list[tuple[float, str, bytes | None, str]] = []
         self.writes = 0
         """How often what was gathered has become durable."""
 
@@ -48,15 +43,13 @@ class Notes:
         device: bytes,
         status: dict[str, Any] | None = None,
         health: dict[str, Any] | None = None,
-        firmware: str | None = None,
     ) -> None:
         """Note that a board is there, and what is new of it."""
         now = time.time()
-        board = self._boards.setdefault(device, Board(device, now, now, "", {}, {}))
+        board = self._boards.setdefault(device, Board(device, now, now, {}, {}))
         board.last = now
         board.status = board.status if status is None else status
         board.health = board.health if health is None else health
-        board.firmware = board.firmware if firmware is None else firmware
         self._seen.add(device)
 
     def boards(self) -> list[Board]:
@@ -98,27 +91,13 @@ class Notes:
                 found[key] = found.get(key, 0) + size
         return found
 
-    def event(self, word: str, device: bytes | None = None, **about: Any) -> None:
-        """Note that something has happened."""
-        self._events.append((time.time(), word, device, json.dumps(about, sort_keys=True)))
-        if len(self._events) >= _MOST:
-            self.flush()
-
-    def events(self, limit: int = 100) -> list[tuple[float, str, bytes | None, dict[str, Any]]]:
-        """Return the newest events (time, word, device, about), the newest last."""
-        self.flush()
-        found = self._db.rows(
-            "SELECT time, word, device, about FROM events ORDER BY id DESC LIMIT ?", (limit,)
-        )
-        return [(at, word, device, self._json(about)) for at, word, device, about in found[::-1]]
-
     def flush(self) -> None:
         """Write what was gathered.
 
         Raises:
             StoreError: it could not be written; it is kept for the next time.
         """
-        if self._seen or self._bytes or self._events:
+        if self._seen or self._bytes:
             with self._db.change():
                 self.write()
             self.written()
@@ -127,9 +106,9 @@ class Notes:
         """Write what was gathered as part of a change; `written` is to follow its commit."""
         for board in [self._boards[device] for device in sorted(self._seen)]:
             self._db.run(
-                "INSERT OR REPLACE INTO devices VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO devices VALUES (?, ?, ?, '', ?, ?)",
                 (
-                    board.device, board.first, board.last, board.firmware,
+                    board.device, board.first, board.last,
                     json.dumps(board.status), json.dumps(board.health),
                 ),
             )  # fmt: skip
@@ -139,27 +118,18 @@ class Notes:
                 " (device, link, direction, round) DO UPDATE SET bytes = bytes + excluded.bytes",
                 (*key, size),
             )
-        for event in self._events:
-            self._db.run(
-                "INSERT INTO events (time, word, device, about) VALUES (?, ?, ?, ?)", event
-            )
-        if self._events:
-            self._db.run(
-                "DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?", (_EVENTS,)
-            )
 
     def written(self) -> None:
         """Forget what `write` wrote: it is durable."""
         self._seen.clear()
         self._bytes.clear()
-        self._events.clear()
         self.writes += 1
 
     def _load(self) -> list[Board]:
         return [
-            Board(device, first, last, firmware, self._json(status), self._json(health))
-            for device, first, last, firmware, status, health in self._db.rows(
-                "SELECT device, first, last, firmware, status, health FROM devices"
+            Board(device, first, last, self._json(status), self._json(health))
+            for device, first, last, status, health in self._db.rows(
+                "SELECT device, first, last, status, health FROM devices"
             )
         ]
 
