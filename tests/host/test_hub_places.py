@@ -598,7 +598,7 @@ def test_two_boards_teach_their_place_and_the_hub_is_killed(tmp_path: Path) -> N
         running.event("listening")
         place.label(running, 50)
         running.until(lambda said: said["event"] == "learned" and not said["left"], 60)
-        assert place.watch(running, 40) > 0.9
+        assert place.watch(running, 40) > 0.7
         known = place.caller.get("/v1/places").json
         figures = place.caller.get("/metrics").data.decode()
         assert 'paebiru_labels_total{place="bench"} 50.0' in figures
@@ -613,7 +613,7 @@ def test_two_boards_teach_their_place_and_the_hub_is_killed(tmp_path: Path) -> N
         assert (again["learning"]["round"], again["learning"]["labels"]) == (10, 50)
         assert again["places"][0]["samples"] == 50
         running.until(lambda said: said["event"] == "fused" and truth(said["state"]) is not None)
-        assert place.watch(running, 40) > 0.9
+        assert place.watch(running, 40) > 0.7
         assert place.caller.get("/v1/places/bench").json["boards"] == again["places"][0]["boards"]
         assert place.caller.get("/v1/places/yard").status == 404
         late = place.caller.post("/v1/places/bench/label", {"class": WORK, "at": 1})
