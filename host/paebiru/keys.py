@@ -60,11 +60,11 @@ class KeyStore:
 
     def new_key(self, device: bytes) -> DeviceKey:
         """Return a fresh key for a device, random and of the next epoch; nothing is stored yet."""
-        return DeviceKey(secrets.token_bytes(SECRET_SIZE), self._epoch(_padded(device)) + 1)
+        return DeviceKey(secrets.token_bytes(SECRET_SIZE), self._epoch(padded(device)) + 1)
 
     def enroll(self, device: bytes, key: DeviceKey) -> None:
         """Make ``key`` the only key of a device, revoked or not: it was seen on the desk."""
-        device = _padded(device)
+        device = padded(device)
         with self._file.change():
             self._set_device(device, key.epoch)
             self._file.run("DELETE FROM keys WHERE device = ?", (device,))
@@ -75,7 +75,7 @@ class KeyStore:
 
         The key before stays good until `proved` hears of the new one.
         """
-        device = _padded(device)
+        device = padded(device)
         current = self.find(device, self._epoch(device))
         if current is None:
             raise UsageError(f"{device.hex()} has no key to follow; run: paebiru enroll PORT")
@@ -95,7 +95,7 @@ class KeyStore:
         found = self._file.rows(
             "SELECT new.salt FROM keys AS new JOIN keys AS old USING (device)"
             " WHERE device = ? AND old.epoch = ? AND new.epoch = ?",
-            (_padded(device), epoch, epoch + 1),
+            (padded(device), epoch, epoch + 1),
         )
         return bytes(found[0][0]) if found else None
 
@@ -103,12 +103,12 @@ class KeyStore:
         """Forget the keys before the one that a device has just proved to hold."""
         with self._file.change():
             self._file.run(
-                "DELETE FROM keys WHERE device = ? AND epoch < ?", (_padded(device), epoch)
+                "DELETE FROM keys WHERE device = ? AND epoch < ?", (padded(device), epoch)
             )
 
     def revoke(self, device: bytes) -> None:
         """Take every key of a device away; its epoch goes up, so that none of them comes back."""
-        device = _padded(device)
+        device = padded(device)
         epoch = self._epoch(device)
         if epoch == 0:
             raise UsageError(f"{device.hex()} is not enrolled; see: paebiru keys list")
@@ -119,7 +119,7 @@ class KeyStore:
     def find(self, device: bytes, epoch: int) -> DeviceKey | None:
         """Return a device's key of that epoch if it is good: the current one, or the one before."""
         found = self._file.rows(
-            "SELECT secret FROM keys WHERE device = ? AND epoch = ?", (_padded(device), epoch)
+            "SELECT secret FROM keys WHERE device = ? AND epoch = ?", (padded(device), epoch)
         )
         return DeviceKey(found[0][0], epoch) if found else None
 
@@ -130,7 +130,7 @@ class KeyStore:
 
     def is_revoked(self, device: bytes) -> bool:
         """Tell whether a device was enrolled once and is not welcome any more."""
-        found = self._file.rows("SELECT revoked FROM devices WHERE device = ?", (_padded(device),))
+        found = self._file.rows("SELECT revoked FROM devices WHERE device = ?", (padded(device),))
         return bool(found and found[0][0])
 
     def list(self) -> "list[Enrolled]":
@@ -161,5 +161,6 @@ class KeyStore:
         )
 
 
-def _padded(device: bytes) -> bytes:
+def padded(device: bytes) -> bytes:
+    """Return a device id as tables have it: `DEVICE_SIZE` bytes, zeros behind a shorter one."""
     return (device + bytes(DEVICE_SIZE))[:DEVICE_SIZE]

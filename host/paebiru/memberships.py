@@ -14,8 +14,8 @@ from paebiru.errors import UsageError
 from paebiru.federated.secure import deal as dealt
 from paebiru.federated.sums import Members
 from paebiru.key_file import KeyFile
+from paebiru.keys import padded
 from sil import groups
-from sil.link.messages import DEVICE_SIZE
 
 MOST = 512  # bytes of one saved value on a board
 
@@ -62,14 +62,13 @@ class Memberships:
                 (name, threshold, len(devices), time.time()),
             )
             for place, device in enumerate(devices, 1):
-                row = device.ljust(DEVICE_SIZE, b"\0"), name, place
+                row = padded(device), name, place
                 self._file.run("INSERT OR REPLACE INTO members VALUES (?, ?, ?)", row)
 
     def remove(self, device: bytes) -> bool:
         """Have a board be in no group; tell whether it was in one."""
-        padded = device.ljust(DEVICE_SIZE, b"\0")
         with self._file.change():
-            return bool(self._file.run("DELETE FROM members WHERE device = ?", (padded,)))
+            return bool(self._file.run("DELETE FROM members WHERE device = ?", (padded(device),)))
 
     def all(self) -> list[Listed]:
         """Return the groups that have boards, the oldest first."""
@@ -146,5 +145,10 @@ def give(board: Runner, membership: bytes) -> None:
     Raises:
         UsageError: the board did not keep it.
     """
-    keep(board, "group_2", membership[MOST:])
-    keep(board, "group", membership[:MOST])
+    for key, value in values(membership).items():
+        keep(board, key, value)
+
+
+def values(membership: bytes) -> dict[str, bytes]:
+    """Return under which keys a board saves its membership, in the order in which it is to."""
+    return {"group_2": membership[MOST:], "group": membership[:MOST]}

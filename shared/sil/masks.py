@@ -60,14 +60,18 @@ def sealed_size(members: int) -> int:
     return SEED_SIZE * members + TAG_SIZE
 
 
+def masked_size(members: int, weights: int) -> int:
+    """Return the bytes of a MASKED."""
+    return HEAD + 2 * weights + CHECK_SIZE * members + (members - 1) * sealed_size(members)
+
+
 class Masker:
     """Makes a board's MASKED and its answers to UNMASK; for one group and length of model."""
 
     def __init__(self, group: Group, weights: int):
         self.group = group
         self.weights = weights
-        n = group.members
-        self.size = HEAD + 2 * weights + CHECK_SIZE * n + (n - 1) * sealed_size(n)
+        self.size = masked_size(group.members, weights)
         self._sums = array("i", bytes(8))
 
     def mask(self, ticket: int, changes: Ints, clip: int, out: bytearray) -> int:

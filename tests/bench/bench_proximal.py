@@ -13,8 +13,7 @@ from statistics import mean, stdev
 from report import Row, changed, save, show
 
 from paebiru import accel
-from paebiru.federated import reference
-from paebiru.sim.federation import Federation
+from paebiru.sim.federation import Federation, floats
 from paebiru.sim.plan import Plan, prepare
 
 PULLS = (0.0, 0.001, 0.01, 0.1, 1.0)
@@ -36,12 +35,7 @@ def run(plan: Plan, share: float | None) -> Run:
     """Run one federation; share None is float32 with the same pull."""
     accel.install()
     if share is None:
-        world = prepare(plan)
-        settings = reference.Settings(
-            plan.rounds, plan.local_epochs, seed=plan.seed, proximal=plan.proximal
-        )
-        first = reference.decode(world.codes)
-        found = list(reference.fedavg(world.split, world.parts, world.sizes, first, settings))
+        found = list(floats(prepare(plan), plan.proximal))
     else:
         found = [r.accuracy for r in Federation(prepare(replace(plan, share=share))).rounds()]
     found = [100 * accuracy for accuracy in found]

@@ -196,10 +196,7 @@ def run(
     with closing(Store(home)) as store:
         outcome.ledger = store.notes.ledger()
         for row in store.rounds():
-            roster = row.roster or b""
-            outcome.rosters[row.number] = {
-                roster[at : at + DEVICE_SIZE].hex() for at in range(0, len(roster), DEVICE_SIZE)
-            }
+            outcome.rosters[row.number] = {device.hex() for device in row.devices()}
     return outcome
 
 
@@ -235,6 +232,14 @@ def undisturbed(world: plan.World, names: list[bytes], rounds: int) -> tuple[str
     task = Task(world.sizes, world.split.signed, world.plan.parts)
     fed = Federation(task, world.plan.seed, world.plan.server_rate, world.plan.local_epochs)
     fleet = [(name, SimBoard(world, i, fed.model())) for i, name in enumerate(names)]
+    accuracy = hold(fed, world, fleet, rounds)
+    return fed.name.hex(), [round(found, 4) for found in accuracy]
+
+
+def hold(
+    fed: Federation, world: plan.World, fleet: list[tuple[bytes, SimBoard]], rounds: int
+) -> list[float]:
+    """Hold rounds in which all boards answer; return the accuracy after each."""
     test_x, test_y = world.split.test_x.view("uint8"), world.split.test_y
     accuracy = []
     for number in range(rounds):
@@ -243,8 +248,6 @@ def undisturbed(world: plan.World, names: list[bytes], rounds: int) -> tuple[str
         for name, board in fleet:
             fed.take(name, board.round(fed.order(name, before, board.samples)))
         fed.close()
-        found = evaluate.accuracy(
-            world.sizes, fed.master.codes(), test_x, test_y, world.split.signed
-        )
-        accuracy.append(round(found, 4))
-    return fed.name.hex(), accuracy
+        codes = fed.master.codes()
+        accuracy.append(evaluate.accuracy(world.sizes, codes, test_x, test_y, world.split.signed))
+    return accuracy

@@ -12,6 +12,7 @@ from paebiru.device import Device
 from paebiru.federated.rounds import Federation
 from paebiru.federated.secure import deal, stream
 from paebiru.federated.sums import Members, Sums
+from paebiru.memberships import values
 from paebiru.rng import Rng
 from paebiru.sim import plan
 from paebiru.sim.lab import Lab, SimBoard
@@ -144,8 +145,7 @@ class SecureLab(Lab):
 
 def enroll(board: SimBoard, stored: bytes) -> None:
     """Store a membership as `paebiru keys group` does."""
-    board.flash.values["group"] = stored[:512]
-    board.flash.values["group_2"] = stored[512:]
+    board.flash.values |= values(stored)
 
 
 def waiting(board: SimBoard) -> np.ndarray:

@@ -17,7 +17,7 @@ import light_boards
 from hub_process import PAEBIRU, HubProcess, free_port, hub
 from paebiru import accel
 from paebiru.errors import UsageError
-from paebiru.federated import evaluate, registry
+from paebiru.federated import registry
 from paebiru.federated.rounds import Federation
 from paebiru.hub import run
 from paebiru.hub.policy import Policy
@@ -103,18 +103,7 @@ def simulated(
     if attack:
         liar: Any = fleet[-1][1].learning.learner
         liar._selector = Lying(liar._selector, table(attack))
-    accuracy = []
-    for number in range(rounds):
-        before = fed.before if number else fed.name
-        fed.open()
-        for name, board in fleet:
-            fed.take(name, board.round(fed.order(name, before, board.samples)))
-        fed.close()
-        x = world.split.test_x.view("uint8")
-        codes = fed.master.codes()
-        accuracy.append(
-            evaluate.accuracy(world.sizes, codes, x, world.split.test_y, world.split.signed)
-        )
+    accuracy = killed_fleet.hold(fed, world, fleet, rounds)
     return fed.name.hex(), accuracy
 
 

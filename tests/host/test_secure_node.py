@@ -14,6 +14,7 @@ from paebiru.federated.ranges import half_up
 from paebiru.federated.rounds import name
 from paebiru.federated.secure import deal
 from paebiru.sim.flash import Flash
+from paebiru.sim.lab import SimBoard
 from paebiru_node.errors import PortError
 from paebiru_node.masked import Masks
 from secure_lab import BOARDS, SecureLab, enroll, memberships, plain, waiting
@@ -82,6 +83,15 @@ def lose(lab: SecureLab, device: bytes) -> Callable[[], None]:
         board.power_cut()
 
     return back
+
+
+def slowed(lab: SecureLab) -> SimBoard:
+    """Have D train long behind the others; return it."""
+    lab.federation.epochs = 50
+    for device, board in lab.boards.items():
+        board.given["slice"] = 1 if device == D else 1000
+        board.power_cut()
+    return lab.boards[D]
 
 
 def test_masked_boards_learn_the_exact_mean_and_nothing_leaves_in_the_clear() -> None:
@@ -200,11 +210,7 @@ def test_who_is_not_in_the_sum_helps_where_others_are_lost() -> None:
 
 def test_who_helps_while_it_learns_has_no_part_any_more() -> None:
     lab = Checked()
-    lab.federation.epochs = 50
-    for device, board in lab.boards.items():
-        board.given["slice"] = 1 if device == D else 1000
-        board.power_cut()
-    slow = lab.boards[D]
+    slow = slowed(lab)
     lab.until_known()
     lab.desk_of.open()
     lab.run_until(lambda: set(lab.federation.updates) == {A, B, C}, 60_000)
@@ -275,11 +281,7 @@ def test_a_ticket_that_was_used_is_refused() -> None:
 def test_a_part_that_is_refused_waits_again_as_it_was_learned(is_cut: bool) -> None:
     """Also behind a power cut: masks that were taken off once are not taken off again."""
     lab = Checked()
-    lab.federation.epochs = 50
-    for device, board in lab.boards.items():
-        board.given["slice"] = 1 if device == D else 1000
-        board.power_cut()
-    slow = lab.boards[D]
+    slow = slowed(lab)
     lab.until_known()
     lab.desk_of.open()
     lab.run_until(lambda: set(lab.federation.updates) == {A, B, C}, 60_000)

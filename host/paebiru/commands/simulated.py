@@ -1,7 +1,6 @@
 """What `paebiru simulate` runs: round by round, float32 beside it, and what is left in files."""
 
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from itertools import accumulate
 from pathlib import Path
@@ -10,7 +9,6 @@ from statistics import mean
 from paebiru import accel, files, models
 from paebiru.commands.show import TAIL, JsonLines, Outcome, Show, Terminal
 from paebiru.errors import UsageError
-from paebiru.federated import reference
 from paebiru.sim import federation
 from paebiru.sim.plan import Plan, World, prepare
 from paebiru.sim.whole import WholeFederation
@@ -35,7 +33,7 @@ def run(plan: Plan, out: Path, workers: int, whole: bool, compare: bool, json: b
 def _run(run: federation.Federation, show: Show, compare: bool, out: Path) -> None:
     """Run round by round, the reference in step; however it ends, the rounds done are kept."""
     begun = time.perf_counter()
-    floats = _reference(run.world) if compare else None
+    floats = federation.floats(run.world) if compare else None
     ours: list[federation.Round] = []
     theirs: list[float] = []
     ended: BaseException | None = None
@@ -81,14 +79,6 @@ def _outcome(
         seconds=seconds,
         model_sha256=models.sha256(model),
     )
-
-
-def _reference(world: World) -> Iterator[float]:
-    """Return float32 FedAvg's accuracies: same data, boards, first model, batches and rate."""
-    plan = world.plan
-    settings = reference.Settings(plan.rounds, plan.local_epochs, seed=plan.seed)
-    first = reference.decode(world.codes)
-    return reference.fedavg(world.split, world.parts, world.sizes, first, settings)
 
 
 def _curves(

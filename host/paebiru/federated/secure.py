@@ -24,10 +24,12 @@ from paebiru.federated.field import at_zero
 from sil.errors import FormatError
 from sil.groups import MAX_MEMBERS, NAME_SIZE, SECRET_SIZE, SEED_SIZE, Group
 from sil.link.fields import get16, get32
-from sil.masks import ASK_HEAD, CHECK_SIZE, HEAD, check_of, sealed_size
+from sil.masks import ASK_HEAD, CHECK_SIZE, HEAD, check_of, masked_size, sealed_size
 
 Int64 = NDArray[np.int64]
 Words = NDArray[np.uint16]
+Seeds = dict[int, dict[int, bytes]]
+"""Of each board present, by the boards whose streams are to be taken off it."""
 
 SECURE_RULE = "mean"
 _TRIES = 4368  # sets of answers, where some are false: all 11 of 16, which takes seconds
@@ -99,8 +101,8 @@ class SecureRound:
         self.masked: dict[int, bytes] = {}
         self.answers: dict[int, bytes] = {}
         self.is_sealed = False
-        self._joined: tuple[int, dict[int, dict[int, bytes]]] = (0, {})
-        self._unfit: tuple[int, str] = (0, "")  # why so many answers gave no sum
+        # Of so many answers: the seeds, or why there are none. It is asked often, and takes long.
+        self._joined: tuple[int, Seeds, str] = (0, {}, "")
         self.false: set[int] = set()
         """Boards whose answers did not fit those of the others, known after `total`."""
 
@@ -112,8 +114,7 @@ class SecureRound:
     @property
     def size(self) -> int:
         """The bytes of a MASKED."""
-        n = self.members
-        return HEAD + 2 * self.weights + CHECK_SIZE * n + (n - 1) * sealed_size(n)
+        return masked_size(self.members, self.weights)
 
     # -- what boards send
 
@@ -213,33 +214,35 @@ class SecureRound:
                 words += stream(seed, self.weights) * np.uint16(1 if j < i else 0xFFFF)
         return words.view(np.int16).astype(np.int64) << 2
 
-    def _seeds(self) -> dict[int, dict[int, bytes]]:
+    def _seeds(self) -> Seeds:
         """Return for each board present its own seed and those that it has with the absent."""
         if len(self.answers) < self.threshold:
             raise ThresholdError(
                 f"{len(self.answers)} of {self.members} boards helped to unmask the sum,"
                 f" {self.threshold} are needed: it stays masked"
             )
-        if self._joined[0] == len(self.answers):
-            return self._joined[1]
-        if self._unfit[0] == len(self.answers):  # it is asked often, and took long to find out
-            raise ThresholdError(self._unfit[1])
+        if self._joined[0] != len(self.answers):
+            self._joined = (len(self.answers), *self._join())
+        _, seeds, why = self._joined
+        if why:
+            raise ThresholdError(why)
+        return seeds
+
+    def _join(self) -> tuple[Seeds, str]:
+        """Return the seeds of the first set of answers that fits, or why none does."""
         sets = combinations(sorted(self.answers), self.threshold)
         for chosen in islice(sets, _TRIES):
-            joined = at_zero({i: self.answers[i] for i in chosen})
-            seeds = self._split(joined)
+            seeds = self._split(at_zero({i: self.answers[i] for i in chosen}))
             if self._fit(seeds):
                 self.false = self._liars(chosen)
-                self._joined = (len(self.answers), seeds)
-                return seeds
+                return seeds, ""
         why = f"fewer than {self.threshold} are true"
         if next(sets, None) is not None:
             why = f"no {self.threshold} that fit were found in {_TRIES} tries"
         text = f"the answers of {len(self.answers)} boards do not fit what was sent: {why}"
-        self._unfit = len(self.answers), f"{text}, and the sum stays masked"
-        raise ThresholdError(self._unfit[1])
+        return {}, f"{text}, and the sum stays masked"
 
-    def _split(self, joined: bytes) -> dict[int, dict[int, bytes]]:
+    def _split(self, joined: bytes) -> Seeds:
         parts = iter(range(0, len(joined), SEED_SIZE))
         absent = [d for d in range(1, self.members + 1) if d not in self.masked]
         return {
@@ -247,7 +250,7 @@ class SecureRound:
             for i in self.present
         }
 
-    def _fit(self, seeds: dict[int, dict[int, bytes]]) -> bool:
+    def _fit(self, seeds: Seeds) -> bool:
         """Tell whether all seeds are those that the boards used."""
         at = HEAD + 2 * self.weights - CHECK_SIZE
         return all(

@@ -259,15 +259,21 @@ def named(tickets: Tickets) -> dict[str, Any]:
     return {"sums": {name.hex(): ticket for name, ticket in tickets.items()}} if tickets else {}
 
 
+def tickets_of(settings: str) -> Tickets:
+    """Return the tickets that a round's settings in the journal have; empty without masks."""
+    found: dict[str, int] = json.loads(settings).get("sums", {})
+    return {bytes.fromhex(name): ticket for name, ticket in found.items()}
+
+
 def begin_again(sums: Sums | None, number: int, settings: str, weights: int) -> None:
     """Begin the sums of a round that is open in the journal, by its settings.
 
     Raises:
         UsageError: it was begun with masks and there are none now, or the other way round.
     """
-    tickets = json.loads(settings).get("sums", {})
+    tickets = tickets_of(settings)
     if bool(tickets) != (sums is not None):
         was, now = ("with", "give") if tickets else ("without", "leave out")
         raise UsageError(f"round {number} was begun {was} masks: {now} --secure until it is closed")
     if sums is not None:
-        sums.begin({bytes.fromhex(name): ticket for name, ticket in tickets.items()}, weights)
+        sums.begin(tickets, weights)

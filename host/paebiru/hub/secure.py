@@ -4,14 +4,13 @@ What is summed, by whom and what it protects from: SPEC-secure.md.  The hub lear
 mean over the boards in its sums, every board once; what looks at single updates is refused.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Iterable
 
 from paebiru.coordinator import Coordinator
 from paebiru.errors import UsageError
 from paebiru.federated.registry import RULES, Rule, Setting, choose
 from paebiru.federated.rounds import Federation, Update
-from paebiru.federated.sums import Sums
+from paebiru.federated.sums import Sums, tickets_of
 from paebiru.hub.policy import Policy
 from paebiru.hub.tell import Telling
 from paebiru.memberships import Memberships
@@ -68,7 +67,7 @@ def check_resumed(store: Store, branch: int, sums: Sums) -> None:
         UsageError: one is; what it was masked with is gone.
     """
     row = store.unfinished(branch)
-    if row is None or not json.loads(row.settings).get("sums"):
+    if row is None or not tickets_of(row.settings):
         return
     for update in store.updates_of(row.number):
         if update.device not in sums:

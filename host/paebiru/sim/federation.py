@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from paebiru.federated import evaluate
+from paebiru.federated import evaluate, reference
 from paebiru.federated.master import Master
 from paebiru.federated.rounds import Federation as Rounds
 from paebiru.sim import masked
@@ -24,6 +24,14 @@ class Round:
     bytes_up: float
     bytes_down: float
     seconds: float
+
+
+def floats(world: World, proximal: float = 0.0) -> Iterator[float]:
+    """Return float32 FedAvg's accuracies: same data, boards, first model, batches and rate."""
+    plan = world.plan
+    settings = reference.Settings(plan.rounds, plan.local_epochs, seed=plan.seed, proximal=proximal)
+    first = reference.decode(world.codes)
+    return reference.fedavg(world.split, world.parts, world.sizes, first, settings)
 
 
 def names(world: World) -> list[bytes]:

@@ -12,6 +12,7 @@ from hashlib import sha256
 from paebiru import recordings
 from paebiru.coordinator import Coordinator
 from paebiru.errors import UsageError
+from paebiru.memberships import values
 from paebiru.sim.federation import Federation, Round, names, rounds_of
 from paebiru.sim.lab import Lab
 from paebiru.sim.masked import memberships
@@ -45,7 +46,7 @@ class WholeFederation(Federation):
             given = _config(world, len(rows))
             board = self._lab.add(name, given, {_FILE: samples}, keys[name])
             if name in dealt:
-                board.flash.values |= {"group": dealt[name][:512], "group_2": dealt[name][512:]}
+                board.flash.values |= values(dealt[name])
                 board.power_cut()
         self._wires = [board.wire for board in self._lab.boards.values()]
 
