@@ -20,6 +20,26 @@ from sil.link.keys import DeviceKey
 
 VM = shutil.which("micropython", path=str(Path(sys.executable).parent))
 HEAP = "1M"
+HOLD = """
+import time
+from paebiru_node.learning import Learning
+
+honest = Learning.step
+
+
+def step(self, samples):
+    with open("hold") as file:
+        held = int(file.read())
+    if self.round >= held:
+        time.sleep_ms(10)
+        return False
+    return honest(self, samples)
+
+
+Learning.step = step
+"""
+"""What the firmware of a board does before it starts, if a test says when it may train."""
+_NEVER = 1 << 29
 
 
 class LightBoard:
@@ -60,6 +80,23 @@ class LightBoard:
         """Let it go on where it was paused."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+    def hold(self, number: int) -> None:
+        """Let it train no round from that number on, though it is there and takes its orders.
+
+        So a test decides which round is open, and not who is faster.  The first time is before
+        the board is started.
+        """
+        main = self.folder / "main.py"
+        if not main.read_text().startswith(HOLD):
+            main.write_text(HOLD + main.read_text())
+        new = self.folder / "hold.new"
+        new.write_text(str(number))
+        new.replace(self.folder / "hold")  # the board never reads half of it
+
+    def release(self) -> None:
+        """Let it train whatever it is asked for."""
+        self.hold(_NEVER)
 
     def is_running(self) -> bool:
         """Tell whether the process is there."""

@@ -110,14 +110,15 @@ def simulated(
 class Boards:
     """Boards that are there as long as the block of `fleet` lasts, whatever their hub does."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, last: light_boards.LightBoard) -> None:
         self.hub = folder / "hub"
         self.listen = ("--listen", f"127.0.0.1:{port}")
+        self.last = last
 
 
 @contextmanager
-def fleet(folder: Path, world: plan.World, attack: str = "") -> Iterator[Boards]:
-    """Start boards; the last one lies if an attack is named."""
+def fleet(folder: Path, world: plan.World, attack: str = "", held: int = 0) -> Iterator[Boards]:
+    """Start boards; the last one lies if an attack is named, or trains no round from `held` on."""
     port = free_port()
     (folder / "hub").mkdir()
     with ExitStack() as stack:
@@ -129,10 +130,12 @@ def fleet(folder: Path, world: plan.World, attack: str = "") -> Iterator[Boards]
             home = boards[-1].folder
             (home / "lie.bin").write_bytes(table(attack))
             (home / "main.py").write_text(LIE + (home / "main.py").read_text())
+        if held:
+            boards[-1].hold(held)
         for board in boards:
             stack.callback(board.kill)
             board.start()
-        yield Boards(folder, port)
+        yield Boards(folder, port, boards[-1])
 
 
 def ended(running: HubProcess, code: int = 0) -> str:
@@ -203,13 +206,14 @@ def test_the_budget_is_shown_kept_by_a_kill_and_ends_the_run(tmp_path: Path) -> 
         spent.append(private.told(number))
         private._spends[number] = private.sum.spend(10000)
     seen: dict[int, float] = {}
-    with fleet(tmp_path, world) as boards:
+    with fleet(tmp_path, world, held=2) as boards:
         with hub(boards.hub, *boards.listen, *options) as running:
             terms = running.event("privacy")
             running.until(lambda said: said["event"] == "round" and said["round"] == 1)
             running.until(lambda said: said["event"] == "update")
-            running.process.kill()  # in round 2, with one update or more
+            running.process.kill()  # in round 2, with one update or two: the third is held back
             running.process.wait()
+        boards.last.release()
         seen |= {said["round"]: said["epsilon"] for said in told(running, "round")}
         with hub(boards.hub, *boards.listen, *options, "--resume") as running:
             again = running.event("privacy")
