@@ -26,7 +26,7 @@ import numpy as np
 from report import Row, changed, save, show
 
 from paebiru import accel
-from paebiru.federated import columns, coordinates, geometric
+from paebiru.federated import coordinates, geometric, loops
 from paebiru.federated.rules import decoded, encoded
 from sil import nn
 from sil.payload import Payload
@@ -105,12 +105,12 @@ def a_round(boards: int) -> tuple[np.ndarray, np.ndarray, list[bytes], Payload]:
 
 def on_one_core(run: Callable[[], object], times: int) -> float:
     """Return the best of several runs on one thread, in ms."""
-    had, columns.threads = columns.threads, 1
+    had, loops.threads = loops.threads, 1
     try:
         run()
         return 1000 * min(seconds(run) for _ in range(times))
     finally:
-        columns.threads = had
+        loops.threads = had
 
 
 def measure(boards: int, flower: Flower, folder: Path, times: int) -> list[Row]:
@@ -209,11 +209,11 @@ def main() -> None:
         exact = picks(flower, Path(folder))
     flower.close()
     apart = [row for n in NETWORKS for row in decoding(n)]
-    how = f"ms, best of {args.times} in turns, {columns.threads} threads"
+    how = f"ms, best of {args.times} in turns, {loops.threads} threads"
     show(f"beside Flower {flower.version}, {how}", rows)
     show("decoding one update, ms, on one core", apart)
     show("Krum's picks", exact)
-    about = {"version": flower.version, "threads": columns.threads, "load": os.getloadavg()[1]}
+    about = {"version": flower.version, "threads": loops.threads, "load": os.getloadavg()[1]}
     other = changed(parser, args)
     save("hub", other, rows=rows, decoding=apart, picks=exact, flower=[about])
 

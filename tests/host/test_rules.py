@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from paebiru import federated
 from paebiru.errors import UsageError
-from paebiru.federated import clipping, columns, coordinates, geometric, ranges, rules
+from paebiru.federated import clipping, columns, coordinates, geometric, loops, ranges, rules
 from paebiru.federated.registry import RULES
 from sil import nn, tables, update
 
@@ -212,8 +212,8 @@ def test_the_reach_is_the_most_that_a_board_sends():
 @pytest.mark.parametrize(("n", "d"), [(1, 1), (7, 1500), (255, 9), (256, 9), (700, 3), (3, 9000)])
 def test_the_loops_in_numpy_and_compiled_are_equal_on_any_threads(n, d, threads, monkeypatch):
     if threads:
-        monkeypatch.setattr(columns, "threads", threads)
-        monkeypatch.setattr(columns, "_LARGE", 1)
+        monkeypatch.setattr(loops, "threads", threads)
+        monkeypatch.setattr(loops, "LARGE", 1)
     else:
         monkeypatch.setenv("PAEBIRU_BACKEND", "plain")
     rng = np.random.default_rng(n)
@@ -229,12 +229,6 @@ def test_the_loops_in_numpy_and_compiled_are_equal_on_any_threads(n, d, threads,
         found = np.empty((n, d), dtype=table.dtype)
         columns.look_up(codes, table, found)
         assert np.array_equal(found, table[codes])
-    if threads:
-        values = rng.integers(-4096, 4097, (n + n % 2, d)).astype(np.int16)
-        found = np.zeros((len(values), len(values)), dtype=np.int64)
-        columns.add_gram(values, 127, found)
-        exact = values.astype(np.int64) @ values.T.astype(np.int64)
-        assert np.array_equal(np.tril(found), np.tril(exact))
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -267,16 +261,14 @@ def test_distances_are_exact_at_full_reach_over_several_spans():
 @pytest.mark.parametrize("plain", [False, True])
 @pytest.mark.parametrize("wide", [(), (0,), (3, 4), range(7)])
 def test_distances_are_exact_whoever_is_wide(wide, plain, monkeypatch):
-    """Some updates with a weight beyond int16's way, the others at its limit."""
+    """Some updates with weights that are not near zero, the others at the limit of what is."""
     if plain:
         monkeypatch.setenv("PAEBIRU_BACKEND", "plain")
     rng = np.random.default_rng(2)
-    values = rng.integers(-3900, 3900, (7, 2500))
-    values[1], values[2] = 3970, -3970
-    frames = rules.encoded(values)
+    frames = rules.encoded(rng.integers(-3900, 3900, (7, 2500)))
+    frames[1], frames[2] = 0x80, 0x88
     for i in wide:
         frames[i, 7 * i :: 50] = 0xF0
-    assert (np.abs(rules.decoded(frames)).max(axis=1) <= geometric.NARROW).sum() == 7 - len(wide)
     rows = within(frames)
     expected = [[distance(a, b) for b in rows] for a in rows]
     assert geometric.squared_distances(frames).tolist() == expected

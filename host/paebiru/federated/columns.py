@@ -1,33 +1,40 @@
 """The loops that the rules spend their time in: over codes, column by column, integers only.
 
 Each exists twice and gives the same integers: in NumPy, and as a loop that numba compiles
-(the environment variable ``PAEBIRU_BACKEND=plain`` leaves numba out, as in `paebiru.accel`).
-A loop does a part of its work, of columns or of rows, that no other part has to do with; so
-large rounds are done by `threads` of them at once, to the same integers.
+(`loops`).  What is near zero, as codes of updates mostly are, is added up by `near` where it can.
 
 A byte has 256 values, so nothing is sorted: the k-th smallest of a column is found bit by bit,
 by counting how many of it lie below a value, 32 columns an instruction.
 """
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from paebiru.federated.ranges import Codes, Int64
+from paebiru.federated import loops
+from paebiru.federated.ranges import Codes, Int64, dec
 
 _BLOCK = 8192  # columns at a time: what is added up stays in the cache
 _STRIP = 1024  # the same for counting, where every row is read eight times
-_SQUARE = 32  # rows and columns of a matrix at a time
 _BYTE = 255  # the most that counts in a byte
-_LARGE = 1 << 18  # codes from which on a second thread is worth its start
 
-threads = os.cpu_count() or 1
-"""How many cores a large round may take."""
+
+def near() -> ModuleType | None:
+    """Return the module `near`, or None where its loops cannot run or are not to."""
+    return None if loops.is_plain() else _near()
+
+
+@cache
+def _near() -> ModuleType | None:
+    from paebiru.federated import lanes  # not above: numba is imported by it
+
+    if not lanes.usable():
+        return None
+    from paebiru.federated import near
+
+    return near
 
 
 def table_sum(codes: Codes, table: Int64, weights: Int64 | None = None) -> Int64:
@@ -38,63 +45,48 @@ def table_sum(codes: Codes, table: Int64, weights: Int64 | None = None) -> Int64
         table: [256].
         weights: [rows], 1 each by default.
     """
+    codes = np.ascontiguousarray(codes)
     out = np.zeros(codes.shape[1], dtype=np.int64)
     if weights is None:
         weights = np.ones(len(codes), dtype=np.int64)
-    if is_plain():
-        _sum_numpy(codes, table, weights, out)
+    fast = near()
+    if fast and _is_near(fast, table, weights):
+        far = fast.add_sum(codes, weights, out)
+        table = np.where(np.arange(256) < fast.FAR, 0, table)
+        _add_sum(codes[far], table, weights[far], out)
     else:
-        _spread("sum", _even(codes, codes.shape[1]), codes, table, weights, out)
+        _add_sum(codes, table, weights, out)
     return out
+
+
+def _is_near(fast: ModuleType, table: Int64, weights: Int64) -> bool:
+    known = np.array_equal(table[: fast.FAR], dec()[: fast.FAR])
+    return known and weights.min() >= 0 and weights.max() < fast.WEIGHTS
+
+
+def _add_sum(codes: Codes, table: Int64, weights: Int64, out: Int64) -> None:
+    if loops.is_plain():
+        _sum_numpy(codes, table, weights, out)
+    elif len(codes):
+        loops.spread(_sum, loops.even(codes.size, codes.shape[1]), codes, table, weights, out)
 
 
 def look_up(codes: Codes, table: Any, out: Any) -> None:
     """Write table[codes] to `out`, of the table's type and the codes' shape."""
-    if is_plain():
+    if loops.is_plain():
         np.take(table, codes, out=out, mode="clip")  # always within; "raise" would buffer
     else:
-        _spread("look_up", _even(codes, codes.shape[0]), codes, table, out)
+        loops.spread(_look_up, loops.even(codes.size, len(codes)), codes, table, out)
 
 
 def kth(ranks: Codes, k: int) -> Codes:
     """Return the k-th smallest of each column, 0 <= k < rows, at most 65535 rows."""
     out = np.zeros(ranks.shape[1], dtype=np.uint8)
-    if is_plain():
+    if loops.is_plain():
         _kth_numpy(ranks, k, out)
     else:
-        _spread("kth", _even(ranks, ranks.shape[1]), ranks, k, out)
+        loops.spread(_kth, loops.even(ranks.size, ranks.shape[1]), ranks, k, out)
     return out
-
-
-def add_gram(values: Any, chunk: int, out: Int64) -> None:
-    """Add all inner products of the rows of int16 `values` to the lower half of `out`.
-
-    Args:
-        values: [rows, columns], an even number of rows.
-        chunk: columns added in int32: chunk * (the largest |value|)**2 stays under 2**31.
-        out: int64 [rows, rows]; what lies above the diagonal is of no meaning.
-    """
-    n, count = len(values), _count(values)
-    # Row i costs as much as there are rows before it.
-    edges = [int(n * (k / count) ** 0.5) // 2 * 2 for k in range(count)]
-    _spread("gram", [*edges, n], values, chunk, out)
-
-
-def narrow(codes: Codes, table: Any, out: Any) -> Int64:
-    """Write table[codes], int16, to `out`, as `look_up` does; return the largest |value| by row."""
-    most = np.zeros(len(codes), dtype=np.int64)
-    _spread("narrow", _even(codes, len(codes)), codes, table, out, most)
-    return most
-
-
-def mirror(lower: Int64, out: Int64) -> None:
-    """Write the square matrix of which `lower` has the lower half to `out`."""
-    _spread("mirror", [0, len(out)], lower, out)
-
-
-def is_plain() -> bool:
-    """Tell whether numba is to be left out."""
-    return os.environ.get("PAEBIRU_BACKEND") == "plain"
 
 
 # -- in NumPy
@@ -127,9 +119,7 @@ def _below(strip: Codes, limit: Codes) -> Any:
 # -- as loops, for numba
 
 
-def _sum_loop(
-    first: int, last: int, codes: Codes, table: Int64, weights: Int64, out: Int64
-) -> None:
+def _sum(first: int, last: int, codes: Codes, table: Int64, weights: Int64, out: Int64) -> None:
     # Four rows at a time: what is added up is loaded and stored once for four codes.
     rows = len(codes)
     scaled = np.zeros((4, 256), dtype=np.int64)
@@ -150,36 +140,14 @@ def _sum_loop(
                 total[j] += p[row_p[j]] + q[row_q[j]] + r[row_r[j]] + s[row_s[j]]
 
 
-def _look_up_loop(first: int, last: int, codes: Codes, table: Any, out: Any) -> None:
+def _look_up(first: int, last: int, codes: Codes, table: Any, out: Any) -> None:
     for k in range(first, last):
         row, result = codes[k], out[k]
         for j in range(len(row)):
             result[j] = table[row[j]]
 
 
-def _narrow_loop(first: int, last: int, codes: Codes, table: Any, out: Any, most: Int64) -> None:
-    for k in range(first, last):
-        row, result, largest = codes[k], out[k], np.int64(0)
-        for j in range(len(row)):
-            value = table[row[j]]
-            result[j] = value
-            size = abs(np.int64(value))
-            if size > largest:
-                largest = size
-        most[k] = largest
-
-
-def _mirror_loop(first: int, last: int, lower: Int64, out: Int64) -> None:
-    # In squares that the cache holds: one of the two sides is read or written across rows.
-    for up in range(first, last, _SQUARE):
-        for left in range(0, up + 1, _SQUARE):
-            for i in range(up, min(up + _SQUARE, last)):
-                for j in range(left, min(left + _SQUARE, i + 1)):
-                    out[i, j] = lower[i, j]
-                    out[j, i] = lower[i, j]
-
-
-def _kth_loop(first: int, last: int, ranks: Codes, k: int, out: Codes) -> None:
+def _kth(first: int, last: int, ranks: Codes, k: int, out: Codes) -> None:
     rows = len(ranks)
     trial = np.empty(_STRIP, dtype=np.uint8)
     few = np.empty(_STRIP, dtype=np.uint8)
@@ -203,69 +171,3 @@ def _kth_loop(first: int, last: int, ranks: Codes, k: int, out: Codes) -> None:
             for j in range(wide):
                 if count[j] <= k:
                     answer[j] = trial[j]
-
-
-def _gram_loop(row_first: int, row_last: int, values: Any, chunk: int, out: Int64) -> None:
-    # Two rows by two, so that each value is loaded once for two products; the casts keep
-    # numba, which takes a sum of int32 for int64, from widening them: 8 lanes instead of 4.
-    columns = values.shape[1]
-    for first in range(0, columns, chunk):
-        wide = min(chunk, columns - first)
-        for i in range(row_first, row_last, 2):
-            a, b = values[i, first : first + wide], values[i + 1, first : first + wide]
-            for j in range(0, i + 1, 2):
-                c, d = values[j, first : first + wide], values[j + 1, first : first + wide]
-                ac = ad = bc = bd = np.int32(0)
-                for k in range(wide):
-                    p, q, r, s = np.int32(a[k]), np.int32(b[k]), np.int32(c[k]), np.int32(d[k])
-                    ac = np.int32(ac + np.int32(p * r))
-                    ad = np.int32(ad + np.int32(p * s))
-                    bc = np.int32(bc + np.int32(q * r))
-                    bd = np.int32(bd + np.int32(q * s))
-                out[i, j] += ac
-                out[i, j + 1] += ad
-                out[i + 1, j] += bc
-                out[i + 1, j + 1] += bd
-
-
-LOOPS: dict[str, Callable[..., None]] = {
-    "sum": _sum_loop,
-    "look_up": _look_up_loop,
-    "kth": _kth_loop,
-    "gram": _gram_loop,
-    "narrow": _narrow_loop,
-    "mirror": _mirror_loop,
-}
-
-
-def _count(codes: Any) -> int:
-    return threads if codes.size >= _LARGE else 1
-
-
-def _even(codes: Codes, total: int) -> list[int]:
-    """Return where the parts of `total` columns or rows begin and end."""
-    count = _count(codes)
-    return [total * k // count for k in range(count + 1)]
-
-
-def _spread(name: str, edges: list[int], *args: Any) -> None:
-    """Run a loop over the parts between `edges`, all at once."""
-    run = compiled(name)
-    first, *others = pairwise(edges)
-    if not others:
-        run(*first, *args)
-        return
-    with ThreadPoolExecutor(len(others)) as pool:
-        parts = [pool.submit(run, *part, *args) for part in others]
-        run(*first, *args)
-        for part in parts:
-            part.result()
-
-
-@cache
-def compiled(name: str) -> Callable[..., None]:
-    """Return a loop compiled by numba; the code is cached on disk, beside this file."""
-    import numba  # here, since it takes half a second that `plain` need not pay
-
-    made: Callable[..., None] = numba.njit(cache=True, nogil=True, boundscheck=False)(LOOPS[name])
-    return made

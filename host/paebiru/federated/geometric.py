@@ -3,15 +3,17 @@
 Distances are squared, in decoded integers within ±REACH, and exact.  Every choice is made by
 (distance, content), never by position, so permuting the boards changes nothing.
 
-Updates whose weights are within ±NARROW, 0.25, as honest ones mostly are, are multiplied in int16,
-`_CHUNK` products at most added in int32: so many that they stay under 2**31.
+Updates whose codes are all `near` zero, as honest ones mostly are, are multiplied in int16 and
+added in int32, as many as that holds.
 
-The products of others go through BLAS in float64.  They are integers below 2**34.01, and at most
-SPAN = 2**18 of them are added, so every partial sum, in whatever order, is an integer below
-2**52.01: float64 holds those without rounding.  Spans are added in int64.
+The products of others, or of all where `near` cannot run, go through BLAS in float64.  They are
+integers below 2**34.01, and at most SPAN = 2**18 of them are added, so every partial sum, in
+whatever order, is an integer below 2**52.01: float64 holds those without rounding.  Spans are
+added in int64.
 """
 
 from collections.abc import Iterator
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +37,6 @@ SPAN = 1 << 18
 EXACT = 1 << 53
 assert SPAN * REACH * REACH < EXACT  # the bound that all below rests on
 assert BOARDS * REACH < EXACT
-NARROW = 1 << 12
-_CHUNK = 1024
-_WIDE = -(1 << 15)  # no value within ±NARROW
 _AT_ONCE = 1 << 20  # numbers decoded at a time: 8 MB
 
 Float64 = NDArray[np.float64]
@@ -46,45 +45,43 @@ Float64 = NDArray[np.float64]
 def squared_distances(updates: Codes) -> Int64:
     """Return the squared distances [boards, boards] between updates, Q28, each below 2**61."""
     check(updates, 1)
-    n, d = updates.shape
-    gram = np.zeros((n, n), dtype=np.int64)
-    wide = np.arange(n) if columns.is_plain() else _put_narrow(updates, gram)
-    for first in range(0, d if len(wide) else 0, SPAN):
-        _add_wide(updates[:, first : first + SPAN], wide, gram)
-    squares = np.diagonal(gram).copy()
-    gram *= -2  # in place: it is as large as all else together
-    gram += squares
-    gram += squares[:, None]
-    return gram
+    n, fast = len(updates), columns.near()
+    products, others = _near(fast, updates) if fast else (np.zeros((n, n), np.int64), np.arange(n))
+    if len(others):
+        _put_products(updates, others, products)
+    distances = np.empty((n, n), dtype=np.int64)
+    if fast:
+        fast.put_distances(products, distances)
+    else:
+        squares = np.diagonal(products)
+        np.multiply(products, -2, out=distances)
+        distances += squares
+        distances += squares[:, None]
+    return distances
 
 
-def _put_narrow(updates: Codes, gram: Int64) -> Int64:
-    """Write the inner products of updates within ±NARROW; return the numbers of the others."""
-    n, d = updates.shape
-    table = np.where(np.abs(bounded()) <= NARROW, bounded(), _WIDE).astype(np.int16)
-    values = np.empty((n + n % 2, d), dtype=np.int16)
-    values[n:] = 0
-    most = columns.narrow(updates, table, values[:n])
-    wide = np.flatnonzero(most == -_WIDE)
-    values[wide] = 0
-    most[wide] = 0
-    largest = max(1, int(most.max()))
+def _near(fast: ModuleType, updates: Codes) -> tuple[Int64, Int64]:
+    """Return the inner products of updates near zero, the lower half, and who the others are."""
+    values, most = fast.decode(np.ascontiguousarray(updates))
+    others = np.flatnonzero(most >= fast.FAR)
+    values[others] = 0
+    most[others] = 0
     products = np.zeros((len(values), len(values)), dtype=np.int64)
-    columns.add_gram(values, min(_CHUNK, ((1 << 31) - 1) // largest**2), products)
-    columns.mirror(products[:n, :n], gram)
-    return wide
+    fast.add_gram(values, fast.bound_of(int(most.max())), products)
+    return products[: len(updates), : len(updates)], others
 
 
-def _add_wide(updates: Codes, wide: Int64, gram: Int64) -> None:
-    """Add the inner products of the updates `wide` with all, of at most SPAN weights, exact."""
-    n = len(updates)
-    total = np.zeros((len(wide), n))
-    for values in _blocks(updates):
-        # BLAS does half of the work where both sides are one array.
-        total += (values if len(wide) == n else values[wide]) @ values.T
-    gram[wide] += total.astype(np.int64)
-    narrow = np.setdiff1d(np.arange(n), wide)
-    gram[np.ix_(narrow, wide)] = gram[np.ix_(wide, narrow)].T
+def _put_products(updates: Codes, some: Int64, products: Int64) -> None:
+    """Write the inner products of `some` updates with all; at most SPAN weights are exact."""
+    total = np.zeros((len(some), len(updates)), dtype=np.int64)
+    for first in range(0, updates.shape[1], SPAN):
+        part = np.zeros(total.shape)
+        for values in _blocks(updates[:, first : first + SPAN]):
+            # BLAS does half of the work where both sides are one array.
+            part += (values if len(some) == len(values) else values[some]) @ values.T
+        total += part.astype(np.int64)
+    products[some] = total
+    products[:, some] = total.T
 
 
 def _blocks(updates: Codes) -> Iterator[Float64]:
