@@ -143,7 +143,7 @@ class Captured:
 
 
 async def _until(done: Callable[[], bool], hub: asyncio.Task[None]) -> None:
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(300):
         while not done():
             if hub.done():
                 hub.result()

@@ -126,7 +126,7 @@ def crash_lab(folder: Path) -> Iterator[CrashLab]:
     subprocess.run(
         [compiler() or "", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", shim,
          SHIM / "cut.c", "-ldl", "-lpthread"],
-        check=True, timeout=60,
+        check=True, timeout=180,
     )  # fmt: skip
     lab = CrashLab(shim)
     try:

@@ -25,7 +25,7 @@ SCRIPT = Path(__file__).resolve().parents[1] / "firmware" / "counted.py"
 KEY = DeviceKey(b"heap" * 8, 1)
 FILE = "samples.jsil"
 SAMPLES = 100
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class Caller:
     def ask(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> Reply:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         sent = {**self._headers, **(headers or {})}
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         if data is not None:
@@ -99,13 +99,13 @@ class ApiLab(Caller):
     def start(self) -> None:
         self._life = asyncio.run_coroutine_threadsafe(self._main(), self._loop)
         self._life.add_done_callback(lambda life: self._ready.set())
-        assert self._ready.wait(60)
+        assert self._ready.wait(120)
         if self._life.done():
             self._life.result()
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._end.set)
-        self._life.result(30)
+        self._life.result(120)
 
     def do(self, act: Callable[[], T]) -> T:
         """Call `act` in the hub's thread."""
@@ -113,9 +113,9 @@ class ApiLab(Caller):
         async def call() -> T:
             return act()
 
-        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(120)
 
-    def until(self, holds: Callable[[], Any], limit: float = 60) -> Any:
+    def until(self, holds: Callable[[], Any], limit: float = 180) -> Any:
         """Wait until `holds` returns something true, called in the hub's thread; return it."""
         end = time.monotonic() + limit
         while not (found := self.do(holds)):

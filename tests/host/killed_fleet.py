@@ -191,7 +191,7 @@ def run(
             told(outcome.rounds[-1])
         outcome.model = running.event("finished")["model"]
         running.event("stopped")
-        assert running.process.wait(20) == 0
+        assert running.process.wait(PATIENCE) == 0
     outcome.told = _told(running)
     with closing(Store(home)) as store:
         outcome.ledger = store.notes.ledger()

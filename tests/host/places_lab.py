@@ -101,7 +101,7 @@ class Bench:
         assert teaching
         every = self.places.fusion.config.electronic
         assert every
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while teaching.left or teaching.new >= every.every:
                 await asyncio.sleep(0.01)
 

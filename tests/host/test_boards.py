@@ -300,7 +300,7 @@ def test_a_machine_has_its_hosts_network() -> None:
 
 def paebiru(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "paebiru.cli", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
 
 
 def test_the_command_lists_and_shows() -> None:
@@ -336,6 +336,6 @@ def test_the_wheel_carries_the_boards(tmp_path: Path) -> None:
     code = f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r}); {code}"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60,
+        cwd=tmp_path, check=True, capture_output=True, text=True, timeout=180,
     )  # fmt: skip
     assert done.stdout.split() == [str(tmp_path / "site" / "paebiru" / "_boards"), *ALL]

@@ -29,7 +29,7 @@ VERSION = "MicroPython v1.16-237-g1613dc8a1-dirty"
 def command(*words: object) -> subprocess.CompletedProcess[str]:
     """Run the real command, as a process of its own."""
     line = [sys.executable, "-m", "paebiru.cli", "flash", *map(str, words)]
-    return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(line, capture_output=True, text=True, timeout=180, check=False)
 
 
 def told(done: subprocess.CompletedProcess[str]) -> str:
@@ -271,7 +271,7 @@ def test_nobody_answers() -> None:
         os.close(theirs)
     assert "no ESP32 answers (Failed to connect" in said
     assert "hold BOOT" in said
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 120
 
 
 CHATTER = [b"MicroPython v1.29 on ESP32\r\n>>> ", b"\xc0", random.Random(3).randbytes(64)]

@@ -10,7 +10,7 @@ import pytest
 
 import killed_fleet
 import light_boards
-from hub_process import HubProcess, free_port, hub
+from hub_process import PATIENCE, HubProcess, free_port, hub
 from paebiru import cli, console
 from paebiru.federated import branches
 from paebiru.federated.durable import at_head
@@ -54,7 +54,7 @@ def test_boards_follow_a_hub_back_onto_a_fork_and_into_a_merge(tmp_path: Path) -
         with hub(folder, *given, "--rounds", str(rounds), *options) as running:
             yield running
             running.event("stopped")
-            assert running.process.wait(20) == 0
+            assert running.process.wait(PATIENCE) == 0
 
     with ExitStack() as stack:
         for board in boards:

@@ -28,7 +28,7 @@ class Stream:
     """A reader of /v1/events over a plain socket."""
 
     def __init__(self, port: int, query: str = "") -> None:
-        self.line = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.line = socket.create_connection(("127.0.0.1", port), timeout=60)
         # HTTP/1.0: the body comes without chunks, and ends with the connection.
         self.line.sendall(f"GET /v1/events{query} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
         self._file = self.line.makefile("rb")
@@ -131,7 +131,7 @@ def test_a_reader_that_takes_nothing_is_hung_up_on(tmp_path: Path) -> None:
             filler = "x" * 50_000
             while not lab.told("slow"):
                 lab.do(lambda: lab.tell("text", device="00", text=filler))
-                assert time.monotonic() - begun < 60
+                assert time.monotonic() - begun < 180
             with pytest.raises(OSError):
                 for _ in range(100_000):
                     stream.line.sendall(b"x")

@@ -21,7 +21,7 @@ ONE = BOARDS[0].hex()
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiLab]:
-    with running(tmp_path_factory.mktemp("hub"), 1, Api("127.0.0.1", 0, patience=1)) as made:
+    with running(tmp_path_factory.mktemp("hub"), 1, Api("127.0.0.1", 0, patience=3)) as made:
         made.until(lambda: made.hub.devices)
         made.is_frozen = True
         yield made
@@ -197,7 +197,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(lab: ApiLab) -> None:
         b"POST /v1/rounds/stop HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"Content-Length: 10\r\n\r\n{"
     )
-    with socket.create_connection(("127.0.0.1", lab.port), timeout=20) as line:
+    with socket.create_connection(("127.0.0.1", lab.port), timeout=60) as line:
         line.sendall(head)
         assert b" 408 " in line.recv(100)
 
@@ -209,11 +209,11 @@ def test_a_head_that_does_not_come_is_not_waited_for(
     monkeypatch.setattr(api_module, "_CONNECTIONS", 2)
     with running(tmp_path, 0) as lab:
         address = ("127.0.0.1", lab.port)
-        with socket.create_connection(address, timeout=20) as one:
+        with socket.create_connection(address, timeout=60) as one:
             one.sendall(b"GET /v1/hub HTTP/1.1\r\nHost: local")
-            with socket.create_connection(address, timeout=20) as two:
+            with socket.create_connection(address, timeout=60) as two:
                 two.sendall(b"GET /")
-                with socket.create_connection(address, timeout=20) as three:
+                with socket.create_connection(address, timeout=60) as three:
                     assert three.recv(1) == b"", "the third of two is hung up on"
                 assert two.recv(1) == b""
             assert one.recv(1) == b""

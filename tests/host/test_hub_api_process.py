@@ -114,7 +114,7 @@ def test_it_is_not_open_to_others_without_a_token(tmp_path: Path) -> None:
         done = subprocess.run(
             [PAEBIRU, "hub", "--dir", str(tmp_path), "--no-find", "--listen", "127.0.0.1:0",
              *options],
-            capture_output=True, text=True, check=False, timeout=60, env=environment,
+            capture_output=True, text=True, check=False, timeout=180, env=environment,
         )  # fmt: skip
         assert done.returncode == 2
         assert len(done.stderr.strip().splitlines()) == 1
@@ -178,7 +178,7 @@ def test_boards_rounds_and_the_examples_of_the_documentation(tmp_path: Path) -> 
 
 def stream(port: int, stack: ExitStack) -> Any:
     """Read the events from the first one on, in a thread; return what waits for and returns all."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=180)
     stack.callback(connection.close)
     connection.request("GET", "/v1/events?since=0", headers={"Authorization": f"Bearer {TOKEN}"})
     response = connection.getresponse()
@@ -211,7 +211,7 @@ def examples(port: int, device: str, folder: Path) -> None:
         if "Authorization" not in command:
             command += f" -H 'Authorization: Bearer {TOKEN}'"
         done = subprocess.run(
-            ["bash", "-c", command], cwd=folder, capture_output=True, timeout=60, check=False,
+            ["bash", "-c", command], cwd=folder, capture_output=True, timeout=180, check=False,
             env={**os.environ, "DEVICE": device},
         )  # fmt: skip
         ends = 28 if "--max-time" in line else 0  # the stream has no end of its own

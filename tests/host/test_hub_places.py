@@ -338,7 +338,7 @@ def test_a_round_that_cannot_be_stored_is_held_again(
                 warned = len(made.told("warning"))
                 running = asyncio.create_task(teaching.run())
                 await made.teach(6)
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(180):
                     while len(made.told("warning")) < warned + 3:
                         await asyncio.sleep(0.01)
                 assert teaching.left == 2

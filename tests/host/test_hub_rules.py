@@ -14,7 +14,7 @@ import pytest
 
 import killed_fleet
 import light_boards
-from hub_process import PAEBIRU, HubProcess, free_port, hub
+from hub_process import PAEBIRU, PATIENCE, HubProcess, free_port, hub
 from paebiru import accel
 from paebiru.errors import UsageError
 from paebiru.federated import registry
@@ -140,7 +140,7 @@ def fleet(folder: Path, world: plan.World, attack: str = "", held: int = 0) -> I
 
 def ended(running: HubProcess, code: int = 0) -> str:
     """Wait for the end of a hub; return what it wrote to stderr."""
-    assert running.process.wait(30) == code
+    assert running.process.wait(PATIENCE) == code
     assert running.process.stderr is not None
     return running.process.stderr.read()
 
@@ -271,7 +271,7 @@ def test_boards_are_drawn_back_as_the_simulators_are(tmp_path: Path) -> None:
 def test_a_refusal_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
         [PAEBIRU, "hub", "--dir", str(tmp_path), "--no-api", "--liars", "1", "--rule", "mean"],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=180,
     )  # fmt: skip
     assert done.returncode == 2
     assert "follows a single lying board" in done.stderr

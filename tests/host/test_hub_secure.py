@@ -13,7 +13,7 @@ import pytest
 
 import light_boards
 import secure_lab
-from hub_process import PAEBIRU, HubProcess, free_port, hub
+from hub_process import PAEBIRU, PATIENCE, HubProcess, free_port, hub
 from light_boards import LightBoard
 from paebiru.errors import UsageError
 from paebiru.federated import branches
@@ -112,7 +112,7 @@ def test_boards_and_the_hub_are_killed_and_the_sum_stays_exact(tmp_path: Path) -
             board.start()
         running = stack.enter_context(hub(folder, *options))
         assert "counts once" in running.event("warning")["text"]
-        assert running.event("round", 60)["updates"] == 4
+        assert running.event("round")["updates"] == 4
 
         running.until(
             lambda said: said["event"] == "status" and said["device"] == last.device.hex()
@@ -134,11 +134,11 @@ def test_boards_and_the_hub_are_killed_and_the_sum_stays_exact(tmp_path: Path) -
         again = stack.enter_context(hub(folder, *options, "--resume"))
         assert again.event("resuming")["round"] == 3
         assert again.event("sealed")["boards"] == 4
-        third = again.event("round", 60)
+        third = again.event("round")
         assert (third["round"], third["updates"], third["model"]) == (3, 4, model)
-        assert again.event("round", 60)["updates"] == 4
-        again.event("stopped", 60)
-        assert again.process.wait(20) == 0
+        assert again.event("round")["updates"] == 4
+        again.event("stopped")
+        assert again.process.wait(PATIENCE) == 0
     said = running.events + again.events
     assert not [event for event in said if event["event"] in ("unsummed", "text")]
     assert not refused(said)
@@ -166,16 +166,16 @@ def test_below_the_threshold_the_round_fails_plainly(tmp_path: Path) -> None:
         assert (failed["updates"], len(failed["missing"])) == (0, 4)
         for board in boards:
             board.go_on()
-        done = running.event("round", 60)
+        done = running.event("round")
         assert done["updates"] == 4
         assert done["model"] != failed["model"]
-        running.event("stopped", 60)
+        running.event("stopped")
 
 
 def test_a_hub_without_a_group_says_what_to_do(tmp_path: Path) -> None:
     done = subprocess.run(
         [PAEBIRU, "hub", "--dir", str(tmp_path), "--no-find", "--no-api", "--secure"],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=180,
     )  # fmt: skip
     assert done.returncode == 2
     assert "deal one (paebiru keys group)" in done.stderr.replace("\n", " ")

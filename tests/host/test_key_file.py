@@ -35,7 +35,7 @@ def test_a_file_that_is_none_is_said(tmp_path: Path) -> None:
     for words in (["list"], ["groups"], ["revoke", "01"]):
         done = subprocess.run(
             [PAEBIRU, "keys", *words, "--keys", path],
-            capture_output=True, text=True, check=False, timeout=60,
+            capture_output=True, text=True, check=False, timeout=180,
         )  # fmt: skip
         assert done.returncode == 2
         assert "is damaged" in done.stderr

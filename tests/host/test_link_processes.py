@@ -79,7 +79,7 @@ async def run(hub: Hub, board: asyncio.subprocess.Process) -> None:
     """Drive the hub until the board has left."""
     driving = asyncio.create_task(hub.driver.run())
     try:
-        await asyncio.wait_for(board.wait(), 240)
+        await asyncio.wait_for(board.wait(), 480)
     finally:
         if board.returncode is None:
             board.kill()
@@ -116,7 +116,7 @@ def test_over_tcp_through_the_fault_injector() -> None:
         server = await tcp.serve("127.0.0.1", 0, accept)
         port = server.sockets[0].getsockname()[1]
         board = await start("tcp", str(port), str(MIB))
-        hub = await asyncio.wait_for(met, 20)
+        hub = await asyncio.wait_for(met, 120)
         await run(hub, board)
         server.close()
         judge(hub, MIB)

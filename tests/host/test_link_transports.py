@@ -72,7 +72,7 @@ async def send_object(sender: End, receiver: End, size: int) -> None:
     runs = [asyncio.create_task(end.driver.run()) for end in (sender, receiver)]
     sender.driver.wake()
     try:
-        await asyncio.wait_for(sender.done.wait(), 60)
+        await asyncio.wait_for(sender.done.wait(), 180)
         while not receiver.posts:
             await asyncio.sleep(0.01)
     finally:
@@ -124,7 +124,7 @@ def test_a_crowd_of_half_open_connections_keeps_nobody_out() -> None:
         line.admit()  # as a hub does at the event UP
         silent += await crowd(limit)
         for ours, _ in silent[:-limit]:
-            assert await asyncio.wait_for(ours.read(), 10) == b"", "it was to be closed"
+            assert await asyncio.wait_for(ours.read(), 60) == b"", "it was to be closed"
         for _, theirs in silent[-limit:]:
             assert not theirs.is_closing()
         await send_object(caller, hub(line), 1000)
@@ -157,7 +157,7 @@ def test_udp(faults: Faults) -> None:
         body = secrets.token_bytes(200_000)
         caller.session.offer(Offer(1, len(body), sha256(body).digest()), BytesSource(body))
         start(caller)
-        await asyncio.wait_for(caller.done.wait(), 60)
+        await asyncio.wait_for(caller.done.wait(), 180)
         for run in runs:
             run.cancel()
         await asyncio.gather(*runs, return_exceptions=True)

@@ -232,7 +232,7 @@ def test_an_object_each_way(faults: Faults) -> None:
             end.session.offer(Offer(1, len(body), sha256(body).digest()), BytesSource(body))
         runs = [asyncio.create_task(end.driver.run()) for end in (board, hub)]
         try:
-            await asyncio.wait_for(asyncio.gather(board.done.wait(), hub.done.wait()), 60)
+            await asyncio.wait_for(asyncio.gather(board.done.wait(), hub.done.wait()), 180)
         finally:
             for run in runs:
                 run.cancel()

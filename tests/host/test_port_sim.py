@@ -75,7 +75,7 @@ def test_a_cut_leaves_what_a_real_file_system_leaves(fat: bool, name: str) -> No
         pytest.skip(reason)
     vm = target.command("")[0][0]
     script = str(ROOT / "tests" / "host" / "port_media.py")
-    said = subprocess.run([vm, script], capture_output=True, text=True, timeout=60, check=True)
+    said = subprocess.run([vm, script], capture_output=True, text=True, timeout=180, check=True)
     (line,) = [text for text in said.stdout.splitlines() if text.startswith(name)]
     before_close, *real = line.split()[2:]
     left = [shown(flash) for flash in cuts(replace, lambda: with_old(fat))]

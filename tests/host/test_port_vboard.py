@@ -103,8 +103,8 @@ def test_a_starved_watchdog_starts_the_board_over(board: VirtualBoard) -> None:
     board.wait(starts + 1)
     assert run(board, port_code() + "print(port.cause())").strip() == "2"  # CAUSE_WATCHDOG
     starts = board.starts
-    run(board, code + "\nfor _ in range(10):\n    port.idle(150)\n    port.feed()\nprint('fed')")
-    assert board.starts == starts  # 1.5 s
+    code += "\nfor _ in range(10):\n    port.idle(150)\n    port.feed()\nprint('fed')"
+    assert run(board, code).strip() == "fed", "it was started over within these 1.5 s"
     board.wait(starts + 1)
 
 
@@ -166,7 +166,7 @@ def test_ctrl_c_is_data_while_frames_come_and_not_ten_seconds_later(board: Virtu
         got = line.until(b"got")
         assert b"interrupted" not in got
         while b"interrupted" not in got:
-            assert time.monotonic() - since < 40
+            assert time.monotonic() - since < 120
             line.write(b"\x03")
             time.sleep(0.5)
             got += line.take()

@@ -102,7 +102,7 @@ def test_the_watchdog_bites_an_endless_loop(board: VirtualBoard) -> None:
 
 def test_the_watchdog_outlives_a_soft_reset(board: VirtualBoard) -> None:
     with Line(board) as line:
-        line.write(b"\r\x03\x02import machine\rwdt = machine.WDT(timeout=3000)\r\x04")
+        line.write(b"\r\x03\x02import machine\rwdt = machine.WDT(timeout=6000)\r\x04")
         assert b"WDT_RESET" not in line.until(b"MPY: soft reboot")
         line.until(b"WDT_RESET")
         line.until(b">>> ")

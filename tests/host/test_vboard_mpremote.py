@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from paebiru.vboard import VirtualBoard
-from vboards import PATIENCE, mpremote
+from vboards import PATIENCE, Line, mpremote, put
 
 TCP = {"pty": "", "tcp": "127.0.0.1:0"}
 
@@ -88,12 +88,10 @@ def test_resets(board: VirtualBoard) -> None:
 
 
 def test_main_is_interrupted_and_runs_again(board: VirtualBoard) -> None:
-    code = "with open('main.py', 'w') as f: f.write('n = 0\\nwhile True: n += 1\\n')"
-    mpremote(board, "exec", code)
-    starts = board.starts
-    mpremote(board, "reset")
-    board.wait(starts + 1)
-    time.sleep(0.2)
+    put(board, "main.py", "n = 1\nprint('in main')\nwhile True: n += 1\n")
+    with Line(board) as line:
+        line.write(b"\r\x03\x02import machine\rmachine.reset()\r")
+        line.until(b"in main")
     assert int(mpremote(board, "resume", "eval", "n")) > 0  # interrupted in the middle of main.py
     assert "NameError" in mpremote(board, "exec", "n", code=1)  # a soft reset, without main.py
     mpremote(board, "fs", "rm", ":main.py")
@@ -120,8 +118,7 @@ def talk(board: VirtualBoard) -> None:
             type_and_see(outer, b"", b"Ctrl-]")
             type_and_see(outer, b"\r", b">>> ")
             type_and_see(outer, b"print(6 * 7)\r", b"\r\n42\r\n>>> ")
-            type_and_see(outer, b"while True: pass\r\r\r", b"... ")
-            time.sleep(0.3)
+            type_and_see(outer, b"while not print('b', 'egun'): pass\r\r\r", b"b egun")
             type_and_see(outer, b"\x03", b"KeyboardInterrupt")
             type_and_see(outer, b"\x04", b"MPY: soft reboot\r\n")
             type_and_see(outer, b"\r", b">>> ")

@@ -9,7 +9,7 @@ import serial
 
 from paebiru.vboard import VirtualBoard
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 def mpremote(board: VirtualBoard, *words: str, code: int | None = 0) -> str:
