@@ -2,6 +2,7 @@
 
 import json
 import queue
+import random
 import signal
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 PAEBIRU = str(Path(sys.executable).with_name("paebiru"))
+PATIENCE = 180.0
+"""Seconds for what comes at once on an idle machine, and must come on a slow and busy one."""
 
 
 class HubProcess:
@@ -36,11 +39,17 @@ class HubProcess:
             self._queue.put(json.loads(line))
         self._queue.put({"event": "end"})
 
-    def until(self, done: Callable[[dict[str, Any]], bool], limit: float = 120) -> dict[str, Any]:
+    def until(
+        self, done: Callable[[dict[str, Any]], bool], limit: float = PATIENCE
+    ) -> dict[str, Any]:
         """Return the first event from now on for which `done` holds."""
         end = time.monotonic() + limit
         while True:
-            said = self._queue.get(timeout=max(end - time.monotonic(), 0.01))
+            try:
+                said = self._queue.get(timeout=max(end - time.monotonic(), 0.01))
+            except queue.Empty:
+                newest = "\n".join(map(str, self.events[-20:]))
+                raise AssertionError(f"it was not told within {limit} s, but\n{newest}") from None
             self.events.append(said)
             if done(said):
                 return said
@@ -48,14 +57,14 @@ class HubProcess:
                 assert self.process.stderr is not None
                 raise AssertionError(f"the hub ended: {self.process.stderr.read()}")
 
-    def event(self, name: str, limit: float = 120) -> dict[str, Any]:
+    def event(self, name: str, limit: float = PATIENCE) -> dict[str, Any]:
         """Return the next event of that name."""
         return self.until(lambda said: said["event"] == name, limit)
 
     def stop(self) -> int:
         """Ask it to end, as Ctrl-C does; return its exit code."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE)
 
 
 @contextmanager
@@ -71,7 +80,18 @@ def hub(folder: Path, *options: str, api: bool = False) -> Iterator[HubProcess]:
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """Return a port of this machine that nobody listens on.
+
+    It lies below those that the system gives to callers (from 32768 on).  A board that calls
+    before its hub listens could be given the very port that it calls: it would reach itself, and
+    the hub could not listen there any more.
+    """
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as one, socket.socket(type=socket.SOCK_DGRAM) as other:
+            try:
+                one.bind(("127.0.0.1", port))
+                other.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
