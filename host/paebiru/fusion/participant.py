@@ -7,7 +7,7 @@ are at hand; places of other hubs speak the same over a link.
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from hashlib import sha256
 from io import BytesIO
@@ -44,6 +44,7 @@ class Participant:
         self._round = 0
         self._model = bytes(p.NAME_SIZE)
         self._update = b""
+        self._waiting = b""  # what a participant before this one kept back
 
     @property
     def count(self) -> int:
@@ -67,6 +68,15 @@ class Participant:
     def drop(self, number: int) -> None:
         """Give up a sample that was labelled wrong, if it is still kept."""
         self._samples.pop(number, None)
+
+    @property
+    def residual(self) -> bytes:
+        """What is learned and in no update, int16 Q12 a weight; empty before the first model."""
+        return self._learner.residual.tobytes() if self._learner else b""
+
+    def go_on(self, residual: bytes) -> None:
+        """Begin with the first model to come, and with what was kept back before this start."""
+        self._waiting = residual
 
     def status(self) -> hub.Status:
         """Return where this place stands, as a board's STATUS would."""
@@ -103,7 +113,10 @@ class Participant:
         learner = Learner(task.sizes, True, bytes(first), task.share, task.lb, task.lrs)
         if base:
             learner.base[:] = array("h", base)
-            learner.restore()
+        if self._waiting:
+            learner.residual[:] = array("h", self._waiting)
+            self._waiting = b""
+        learner.restore()
         self._learner = learner
         self._round = get32(body, 8)
         self._settle(learner)
@@ -154,10 +167,25 @@ class Participant:
             self._update = b""
 
 
-def learn_together(federation: Federation, places: Iterable[Participant]) -> int:
+def _unheard(place: Participant) -> None:
+    """Take no notice."""
+
+
+def learn_together(
+    federation: Federation,
+    places: Iterable[Participant],
+    reporting: Callable[[Participant], None] = _unheard,
+) -> int:
     """Do one round with all of these places that have samples; return how many took part.
 
-    A round that is open, of a hub before this one, is gone on with.
+    A round that is open, of a hub before this one, is gone on with.  It stays open, and 0 is
+    returned, while an update is not taken (it could not be stored).
+
+    Args:
+        federation: whose round it is.
+        places: all that are at hand.
+        reporting: is called with a place before its update is given; its `residual` is what
+            it keeps back behind that.
     """
     members = list(places)
     if not federation.is_open:
@@ -166,7 +194,10 @@ def learn_together(federation: Federation, places: Iterable[Participant]) -> int
         _serve(federation, place)
         update = place.report()
         if update:
+            reporting(place)
             federation.take(place.name, update, partial(_answered, place))
+    if any(place.report() for place in members):
+        return 0
     taken = len(federation.updates)
     federation.close()
     for place in members:

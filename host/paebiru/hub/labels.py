@@ -36,6 +36,8 @@ class Labels:
         store: where labels are.
         tell: is told of every label.
         changed: is called when one more is kept.
+        begun: the newest label that the round learns which is not over; None: every one there is.
+            Places have no later ones until `release`.
 
     Attributes:
         last: the number of the newest one that is kept; a correction has a new number.
@@ -46,8 +48,9 @@ class Labels:
     """
 
     def __init__(
-        self, fusion: Fusion, store: Store, tell: Telling, changed: Callable[[], None]
-    ) -> None:
+        self, fusion: Fusion, store: Store, tell: Telling, changed: Callable[[], None],
+        begun: int | None = None,
+    ) -> None:  # fmt: skip
         assert fusion.config.electronic
         self._fusion = fusion
         self._electronic: Electronic = fusion.config.electronic
@@ -61,7 +64,9 @@ class Labels:
         self._writing: dict[tuple[str, int], asyncio.Future[StoreError | None]] = {}
         # By place and tick.
         self._known: dict[str, dict[int, _Known]] = {name: {} for name in fusion.config.places}
-        self._is_held = False
+        self._is_held = begun is not None
+        # The newest label that places have.
+        self._given = self._samples.floor = self.last if begun is None else begun
         # For places whose samples are read: what is to be added, and what is dropped for it.
         self._later: list[tuple[Kept, int]] = []
         for name in fusion.config.places:
@@ -69,13 +74,17 @@ class Labels:
         fusion.learn = self._keep
 
     def _remember(self, place: str, where: str) -> None:
-        for row in self._samples.of(place, INPUTS):
+        there, behind = self._samples.at(place, INPUTS, self._given)
+        for item in [*map(Kept, there), *behind]:
             try:
-                found = self._electronic.number(row.found)
+                found = self._electronic.number(item.row.found)
             except ValueError as error:
                 raise UsageError(f"{where} has labels whose {error}") from None
-            self._fusion.participants[place].add(row.inputs, found, row.id)
-            self._count(Kept(row))
+            if item.row.id > self._given:
+                self._later.append((item, found))
+            else:
+                self._fusion.participants[place].add(item.row.inputs, found, item.row.id)
+            self._count(item)
 
     def tried(self, place: str) -> list[bool]:
         """Return of a place's newest labels, whether the model had them right before."""
@@ -162,13 +171,18 @@ class Labels:
 
     # -- while a thread reads the places' samples
 
-    def hold(self) -> None:
-        """Let the places' samples be as they are, until `release`."""
+    def hold(self) -> int:
+        """Let the places' samples be as they are, until `release`; return the newest one's number.
+
+        Held already, they are as they were.
+        """
         self._is_held = True
+        return self._given
 
     def release(self) -> None:
         """Give the places what came meanwhile."""
         self._is_held = False
+        self._given = self._samples.floor = self.last
         for item, found in self._later:
             place = self._fusion.participants[item.row.place]
             for old in item.instead:

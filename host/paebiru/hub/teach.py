@@ -6,7 +6,9 @@ of one model, and its rounds are held at other times.  When `every` new labels h
 places, `rounds` rounds are held, in a thread: the hub goes on meanwhile.
 
 Durable: a label is in the store before it is learned from or said to be kept, and a round goes
-through the journal of `federated.durable`.  What is left to do follows from the journal alone.
+through the journal of `federated.durable`, which also has up to which label it learns.  What is
+left to do follows from the journal alone, and the next models from that, the labels and what
+places keep back (`residuals`): a hub killed at any moment goes on to the same bytes.
 """
 
 import asyncio
@@ -22,10 +24,12 @@ from typing import Any
 from paebiru.errors import UsageError
 from paebiru.federated.durable import Durable, begin, resume
 from paebiru.federated.rounds import Federation
-from paebiru.fusion import Fusion, learn_together
+from paebiru.fusion import Fusion, Participant, learn_together
 from paebiru.fusion.config import Electronic
 from paebiru.fusion.electronic import accuracy
 from paebiru.hub.labels import Labels
+from paebiru.hub.outcome import MOST_BROKEN
+from paebiru.hub.residuals import Residuals
 from paebiru.hub.tell import Telling
 from paebiru.store import Store, StoreError
 from paebiru.store.group import beside, inline
@@ -34,7 +38,8 @@ from sil.errors import ModelError
 
 _RATE = 256  # a server rate of 1.0: what places learn counts in full
 _SEED = 1
-_AGAIN = 5.0  # s until a round that failed is tried again
+_AGAIN = 5.0  # s until a round that failed is tried again; twice as long each time, up to
+_LONGEST = 60.0  # s
 
 _log = logging.getLogger(__name__)
 
@@ -68,10 +73,15 @@ class Teaching:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._executor = ThreadPoolExecutor(1, "paebiru-places")
-        self.labels = Labels(fusion, store, tell, self._changed.set)
+        self.labels = Labels(fusion, store, tell, self._changed.set, _learned_up_to(store))
         self._federation = self._begin(goes_on)
-        self._trained, self.left = self._journal()
+        self._residuals = self._remember()
+        self._trained, self.left, self._broken = self._journal()
+        if not self._can() or not store.unfinished(self._federation.branch):
+            self.labels.release()
         self._show()
+        if self._broken >= MOST_BROKEN:
+            self._rest()
 
     def close(self) -> None:
         """Wait for the round at hand, and keep what waits to be kept."""
@@ -105,24 +115,41 @@ class Teaching:
             )
         return found
 
-    def _journal(self) -> tuple[int, int]:
-        """Return up to which label was learned, and how many rounds are left of that."""
-        rows = self._store.rounds(limit=1)
+    def _remember(self) -> Residuals:
+        """Let places go on with what they kept back."""
+        federation = self._federation
+        found = Residuals(self._store, 2 * len(federation.first))
+        for place in self.fusion.participants.values():
+            place.go_on(found.of(place.name, federation.counted.get(place.name, 0)))
+        return found
+
+    def _journal(self) -> tuple[int, int, int]:
+        """Return up to which label was learned, and how many rounds are left of that.
+
+        And how many came to nothing, of those the last ones in a row.
+        """
+        rows = self._store.rounds(limit=MOST_BROKEN)
         if not rows:
-            return 0, 0
+            return 0, 0, 0
         said = json.loads(rows[-1].settings)
         if said["classes"] != self._electronic.classes:
             raise UsageError(
                 f"{self._store.folder} has learned the classes {', '.join(said['classes'])},"
                 " in this order: give these, or --dir another folder"
             )
-        return said["labels"], said["left"] + rows[-1].is_unpublished()
+        broken = 0
+        for row in rows:
+            if row.is_unpublished() or json.loads(row.settings)["labels"] != said["labels"]:
+                continue
+            broken = broken + 1 if "broken" in json.loads(row.figures or "{}") else 0
+        return said["labels"], said["left"] + rows[-1].is_unpublished(), broken
 
     # -- rounds
 
     async def run(self) -> None:
         """Hold rounds when there is something new to learn, for ever."""
         self.labels.keeping.run = beside(self._loop)
+        again = _AGAIN
         try:
             while True:
                 while not self._is_due():
@@ -130,37 +157,46 @@ class Teaching:
                     await self._changed.wait()
                 try:
                     await self._round()
+                    again = _AGAIN
                 except Exception as error:
                     if not isinstance(error, StoreError):
                         _log.exception("layer 5's round has met a fault of its own")
                     self._warn(error)
-                    await asyncio.sleep(_AGAIN)
+                    await asyncio.sleep(again)
+                    again = min(2 * again, _LONGEST)
         finally:
             self.labels.keeping.run = inline
 
     def _is_due(self) -> bool:
         """Tell whether there is something to learn, by somebody: places may have been renamed."""
-        can = any(member.count for member in self.fusion.participants.values())
-        return can and (bool(self.left) or self.new >= self._electronic.every)
+        return self._can() and (bool(self.left) or self.new >= self._electronic.every)
+
+    def _can(self) -> bool:
+        return any(member.count for member in self.fusion.participants.values())
 
     async def _round(self) -> None:
         if not self.left:
             self.left, self._trained = self._electronic.rounds, self.labels.last
+            self._broken = 0
         self._federation.settings = {
             "classes": self._electronic.classes, "labels": self._trained, "left": self.left - 1,
+            "samples": self.labels.hold(),  # till the round is over, whatever goes wrong in it
         }  # fmt: skip
         begun = time.perf_counter()
-        self.labels.hold()  # also when this is cancelled: `close` waits for the thread
         work = self._loop.run_in_executor(self._executor, self._hold)
-        await asyncio.wait([work])
-        self.labels.release()
+        await asyncio.wait([work])  # if it is cancelled, `close` waits for the thread
         taken = work.result()
         if not taken:
-            raise StoreError("no place's part in the round could be stored: it is held again")
+            raise StoreError("a place's part in the round could not be stored: it is tried again")
+        self.labels.release()
         self.left -= 1
         self._show()
-        if self._federation.broken:
-            return  # it is told already
+        if self._federation.broken:  # it is told already
+            self._broken += 1
+            if self._broken >= MOST_BROKEN:
+                self._rest()
+            return
+        self._broken = 0
         self._tell(
             "learned", round=self.round, places=taken, labels=self._trained, left=self.left,
             model=self.model.hex(), accuracy=self.accuracy,
@@ -173,7 +209,22 @@ class Teaching:
         if self._store.unfinished(federation.branch) and not federation.is_open:
             federation.close()
             return len(federation.updates)
-        return learn_together(federation, self.fusion.participants.values())
+        return learn_together(federation, self.fusion.participants.values(), self._keep_back)
+
+    def _keep_back(self, place: Participant) -> None:
+        federation = self._federation
+        counted = federation.counted.get(place.name, 0)
+        self._residuals.keep(place.name, federation.number, counted, place.residual)
+
+    def _rest(self) -> None:
+        """Give up the rounds that are left: one after the other comes to nothing."""
+        self.left = 0
+        every = self._electronic.every
+        self._warn(ModelError(
+            f"{self._broken} rounds in a row came to nothing; the model before them stays, and no"
+            f" more are held until there are {every} new labels: correct labels that are wrong, or"
+            " begin in another --dir with fewer hidden units"
+        ))  # fmt: skip
 
     def _measure(self, federation: Federation) -> dict[str, Any]:
         """Return how much of all labels a new model has right; of labels that it has seen.
@@ -203,6 +254,15 @@ class Teaching:
         """Tell what went wrong, from whatever thread."""
         text = f"layer 5: {error}"
         self._loop.call_soon_threadsafe(lambda: self._tell("warning", text=text))
+
+
+def _learned_up_to(store: Store) -> int | None:
+    """Return the newest label that the round learns which is not over.
+
+    None where none is open, or it is of an older Paebiru, which did not write that down.
+    """
+    row = store.unfinished(0)
+    return None if row is None else json.loads(row.settings).get("samples")
 
 
 @contextmanager
