@@ -67,7 +67,7 @@ def test_it_answers_as_described(lab: ApiLab, method: str, path: str, mode: Gene
             if case.method == "POST":
                 case.body["class"] = "red"
                 case.body.pop("at", None)
-        response = case.call_and_validate(base_url=f"http://127.0.0.1:{lab.port}", timeout=20)
+        response = case.call_and_validate(base_url=f"http://127.0.0.1:{lab.port}", timeout=60)
         statuses.add(response.status_code)
 
     check()

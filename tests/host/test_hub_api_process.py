@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 
 import light_boards
 from hub_api_lab import BOARDS, ApiLab, Caller, running
-from hub_process import PAEBIRU, HubProcess, free_port
+from hub_process import PAEBIRU, PATIENCE, HubProcess, free_port
 from paebiru.device import Answer
 from targets import ROOT
 from test_hub import make_boards
@@ -153,6 +154,11 @@ def test_boards_rounds_and_the_examples_of_the_documentation(tmp_path: Path) -> 
         running.event("round")
         running.event("round")
         examples(api, boards[0].device.hex(), tmp_path)
+        caller.post("/v1/rounds/stop")  # models of old rounds are let go while one looks
+        end = time.monotonic() + PATIENCE
+        while caller.get("/v1/hub").json["round"]["is_open"]:
+            assert time.monotonic() < end
+            time.sleep(0.1)
         ledger = caller.get("/v1/ledger").json
         shown = caller.get("/v1/hub").json
         older = caller.get("/v1/rounds?limit=2").json["rounds"][1]["model"]
@@ -190,7 +196,7 @@ def stream(port: int, stack: ExitStack) -> Any:
     reader.start()
 
     def all_of_it() -> list[dict[str, Any]]:
-        reader.join(30)
+        reader.join(PATIENCE)
         assert not reader.is_alive()
         return heard
 

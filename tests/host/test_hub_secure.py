@@ -73,7 +73,7 @@ def refused(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     A round may begin while a board takes the model of the one before: it is offered changes to a
     model that it does not have any more, refuses them for that (8), and has said by then what it
-    has.  Whether it gets what it needs then is asked of the round.
+    has (test_node).  Whether it gets what it needs then is asked of the round.
     """
     return [one for one in said if one["event"] == "refused" and one["why"] != E_BASE]
 

@@ -9,6 +9,7 @@ from paebiru.federated import evaluate
 from paebiru.sim.flash import PowerCut
 from paebiru.testing import Faults, LossyLink
 from sil import protocol as p
+from sil.link.messages import E_BASE
 from wine_lab import BOARDS, WineLab, config, recording, undisturbed, world
 
 ROUNDS = 3
@@ -35,6 +36,20 @@ def test_the_same_run_gives_the_same_model() -> None:
         lab.round()
     lab.until_equal()
     assert lab.federation.name == undisturbed(ROUNDS)
+
+
+def test_an_order_that_crosses_with_a_status_is_refused_and_sent_anew() -> None:
+    """A round begins while boards take the model of the one before, or say that they have it."""
+    lab = WineLab()
+    lab.until_known()
+    for pause in (0, 30, 60):
+        lab.round()
+        lab.run(pause)
+    lab.round()
+    lab.until_equal()
+    assert set(lab.heard("refused")) == {E_BASE}
+    assert len(lab.heard("refused")) <= len(BOARDS), "in one round of the three"
+    assert lab.federation.name == undisturbed(4)
 
 
 def test_states_arrive_and_are_the_sensors() -> None:
