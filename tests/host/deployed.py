@@ -15,7 +15,7 @@ from paebiru.deploy.settings import parse
 
 HEAP = 512 * 1024
 FILE = "few.jsil"
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 def recording() -> bytes:

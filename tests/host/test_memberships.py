@@ -21,7 +21,7 @@ NAME = b"group-01"
 
 def keys(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [PAEBIRU, "keys", *words], capture_output=True, text=True, check=False, timeout=120
+        [PAEBIRU, "keys", *words], capture_output=True, text=True, check=False, timeout=300
     )
 
 
