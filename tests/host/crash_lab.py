@@ -8,7 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,14 @@ import pytest
 
 from durable_fleet import ROUNDS, live, one_model, undisturbed
 from paebiru.federated.durable import resume
-from paebiru.store import State, Store
+from paebiru.store import State, Store, StoreError
+from shim import disk
 from targets import ROOT
 
 SHIM = ROOT / "tests" / "host" / "shim"
 COUNT, KILL, TORN, FULL, BROKEN = range(5)
+Check = Callable[[Path, list[str]], None]
+"""Asserts of a folder, and of what others were told, that a hub goes on as it should."""
 
 
 @dataclass
@@ -42,9 +45,14 @@ class Life:
 
 
 class CrashLab:
-    """A folder for hubs, and a process that forks them with cut.so before libc."""
+    """A folder for hubs, and a process that forks them with cut.so before libc.
 
-    def __init__(self, shim: Path) -> None:
+    Args:
+        shim: cut.so.
+        life: the module of what is lived there (durable_fleet, secure_life, places_life).
+    """
+
+    def __init__(self, shim: Path, life: str) -> None:
         where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # no wear, and fast
         self.root = Path(tempfile.mkdtemp(prefix="paebiru-", dir=where)).resolve()
         self.folder = self.root / "hub"
@@ -53,7 +61,7 @@ class CrashLab:
             "OPENBLAS_NUM_THREADS": "1", "PAEBIRU_BACKEND": "plain",
         }  # fmt: skip
         self._host = subprocess.Popen(
-            [sys.executable, SHIM / "crash.py"], env=env, text=True,
+            [sys.executable, SHIM / "crash.py", life], env=env, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
 
@@ -102,6 +110,52 @@ def check(folder: Path, said: list[str]) -> None:
     assert live(folder) == undisturbed(ROUNDS)
 
 
+def killed(lab: CrashLab, checked: Check, at: int, mode: int = KILL) -> None:
+    """Assert that a life in a new folder that is killed at a point goes on as it should."""
+    lab.clear()
+    life = lab.live(mode, at)
+    assert life.signal == 9, f"point {at}"
+    try:
+        checked(lab.folder, life.said)
+    except (AssertionError, StoreError) as error:
+        raise AssertionError(f"killed at point {at}: {error}") from error
+
+
+def powerless(
+    lab: CrashLab, checked: Check, log: Path, seeds: int,
+    part: int = 0, parts: int = 1, first: int = 0,
+) -> int:  # fmt: skip
+    """Try what a power cut may leave at every point, each image once; return how many.
+
+    Args:
+        lab: where.
+        checked: asserts that an image goes on as it should.
+        log: of a life's points.
+        seeds: how many images of each point: all that is not synced dropped, kept, or at random.
+        part, parts: of the images, to share the work.
+        first: the point in the log behind which power is lost first.
+    """
+    machine = disk.Disk(str(lab.folder))
+    images = set()
+    for at, point in enumerate(disk.read_log(log)):
+        machine.play(point)
+        for seed in range(seeds if at >= first else 0):
+            image = machine.image(seed if seed < 2 else at * seeds + seed)
+            said = list(machine.marks)
+            key = hash((str(image), str(said)))
+            if key in images:
+                continue
+            images.add(key)
+            if len(images) % parts != part:
+                continue
+            disk.write(image, lab.folder)
+            try:
+                checked(lab.folder, said)
+            except (AssertionError, StoreError) as error:
+                raise AssertionError(f"power lost behind point {at}, {seed}: {error}") from error
+    return len(images) // parts
+
+
 @functools.cache
 def compiler() -> str | None:
     found = sysconfig.get_config_var("CC") or "cc"
@@ -116,7 +170,7 @@ def missing() -> str:
 
 
 @contextmanager
-def crash_lab(folder: Path) -> Iterator[CrashLab]:
+def crash_lab(folder: Path, life: str = "durable_fleet") -> Iterator[CrashLab]:
     reason = missing()
     if reason and os.environ.get("CI") == "true":
         pytest.fail(f"hubs must be cut in CI: {reason}")
@@ -128,7 +182,7 @@ def crash_lab(folder: Path) -> Iterator[CrashLab]:
          SHIM / "cut.c", "-ldl", "-lpthread"],
         check=True, timeout=180,
     )  # fmt: skip
-    lab = CrashLab(shim)
+    lab = CrashLab(shim, life)
     try:
         yield lab
     finally:

@@ -70,6 +70,11 @@ def undisturbed(rounds: int) -> bytes:
     return fed.state()
 
 
+def prepare() -> None:
+    """Have what each life needs in memory."""
+    undisturbed(ROUNDS)
+
+
 ROUNDS = 2
 Told = Callable[[str, int, bytes], None]
 """Is called with acked or refused, a round and a device; or with published and a round."""

@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from crash_lab import BROKEN, COUNT, FULL, KILL, TORN, CrashLab, check, crash_lab
+from crash_lab import BROKEN, COUNT, FULL, KILL, TORN, CrashLab, check, crash_lab, killed, powerless
 from durable_fleet import DEVICES, ROUNDS
 from paebiru.store import StoreError
 from shim import disk
@@ -56,13 +56,7 @@ def test_killed_at_every_point(lab: CrashLab, chosen: Chosen, mode: int) -> None
     total = lab.record()[0].points
     assert total > 100
     for at in chosen(total, 1 if mode == KILL else 3):
-        lab.clear()
-        life = lab.live(mode, at)
-        assert life.signal == 9, f"point {at} of {total}"
-        try:
-            check(lab.folder, life.said)
-        except (AssertionError, StoreError) as error:
-            raise AssertionError(f"killed at point {at} of {total}: {error}") from error
+        killed(lab, check, at, mode)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -90,31 +84,8 @@ def test_power_lost_at_every_point(
     """What was not synced is dropped, kept, torn or reordered: dropped all, kept all, at random."""
     seeds = 40 if request.config.getoption("--nightly") else 4
     _, log = lab.record()
-    tried = powerless(lab, log, seeds, part)
+    tried = powerless(lab, check, log, seeds, part, 2)
     assert tried > 50
-
-
-def powerless(lab: CrashLab, log: Path, seeds: int, part: int = 0, parts: int = 2) -> int:
-    """Try every point's images, each once; return how many."""
-    machine = disk.Disk(str(lab.folder))
-    images = set()
-    for at, point in enumerate(disk.read_log(log)):
-        machine.play(point)
-        for seed in range(seeds):
-            image = machine.image(seed if seed < 2 else at * seeds + seed)
-            said = list(machine.marks)
-            key = hash((str(image), str(said)))
-            if key in images:
-                continue
-            images.add(key)
-            if len(images) % parts != part:
-                continue
-            disk.write(image, lab.folder)
-            try:
-                check(lab.folder, said)
-            except (AssertionError, StoreError) as error:
-                raise AssertionError(f"power lost behind point {at}, {seed}: {error}") from error
-    return len(images) // parts
 
 
 def test_power_lost_while_it_recovers(lab: CrashLab, request: pytest.FixtureRequest) -> None:
@@ -152,7 +123,7 @@ def test_the_power_cut_finds_what_is_not_synced(lab: CrashLab, unsafe: str, find
     life, log = lab.record(unsafe=unsafe)
     assert life.code == 0
     with pytest.raises(AssertionError, match=f"power lost behind point .*{finding}"):
-        powerless(lab, log, 2, 0, 1)
+        powerless(lab, check, log, 2)
 
 
 def test_a_full_disk_is_said_and_loses_nothing(lab: CrashLab, chosen: Chosen) -> None:

@@ -2,7 +2,6 @@
 
 import shutil
 from array import array
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -12,136 +11,59 @@ import pytest
 from paebiru.errors import UsageError
 from paebiru.federated.durable import Durable, begin, resume
 from paebiru.federated.noise import new_key
-from paebiru.federated.rounds import Federation
-from paebiru.federated.secure import deal
-from paebiru.federated.sums import Members, Sums
+from paebiru.federated.sums import Sums
 from paebiru.hub import secure
 from paebiru.hub.private import Private
-from paebiru.rng import Rng
 from paebiru.store import State, Store
+from secure_life import WEIGHTS, fresh, hold, live, the_boards
 from sil import groups, masks
 from sil.errors import FormatError
-from sil.protocol import Task
 
-SIZES = (4, 3, 2)
-WEIGHTS = 23
 ROUNDS = 3
 
 
-class Boards:
-    """Two groups of boards: what each of them sends in a round follows from its name."""
-
-    def __init__(self) -> None:
-        self.members = []
-        self.stored: dict[bytes, bytes] = {}
-        for number, size in enumerate((4, 3)):
-            rng = Rng(number, "secrets")
-            dealt = deal(size, None, lambda n, rng=rng: rng.words(n // 8).tobytes())  # type: ignore[misc]
-            devices = tuple(b"board%d-%d" % (number, place) for place in range(size))
-            self.stored |= dict(zip(devices, dealt, strict=True))
-            one = groups.unpack(dealt[0])
-            self.members.append(Members(one.name, one.threshold, devices))
-        self.devices = tuple(sorted(self.stored))
-        self.questions: dict[tuple[bytes, bytes], set[bytes]] = {}
-
-    def changes(self, device: bytes, ticket: int) -> list[int]:
-        words = Rng("changes", device.hex(), ticket).words(WEIGHTS)
-        return [int(word % np.uint64(2001)) - 1000 for word in words]
-
-    def part(self, sums: Sums, device: bytes) -> bytes:
-        asked = sums.part(device)
-        ticket = int.from_bytes(asked[8:12], "little")
-        board = masks.Masker(groups.unpack(self.stored[device]), WEIGHTS)
-        out = bytearray(board.size)
-        clip = int.from_bytes(asked[12:16], "little")
-        board.mask(ticket, array("h", self.changes(device, ticket)), clip, out)
-        return bytes(out)
-
-    def answer(self, device: bytes, question: bytes) -> bytes:
-        self.questions.setdefault((device, question[:12]), set()).add(question)
-        return masks.Masker(groups.unpack(self.stored[device]), WEIGHTS).answer(question)
-
-
-def prepare(boards: Boards, folder: Path) -> Callable[[Durable], None]:
-    """Return what gives a federation its groups; tickets are counted beside the store."""
+def prepare(fed: Durable) -> None:
+    """Give a federation its groups; tickets are counted here."""
+    last = dict.fromkeys((group.name for group in the_boards().members), 0)
 
     def new_ticket(name: bytes) -> int:
-        file = folder.parent / f"{name.hex()}.ticket"
-        last = int(file.read_text()) if file.exists() else 0
-        file.write_text(str(last + 1))
-        return last + 1
+        last[name] += 1
+        return last[name]
 
-    def done(fed: Durable) -> None:
-        fed.sums = Sums(boards.members, new_ticket)
-
-    return done
-
-
-def live(folder: Path, boards: Boards, step: Callable[[], None] = lambda: None) -> Durable:
-    """Live as a hub to the last round, from whatever is in the folder; return the federation."""
-    store = Store(folder)
-    with closing(store):
-        if store.history.ref(0, "head"):
-            fed = resume(store, 0, prepare(boards, folder))
-        else:
-            fresh = Federation(Task(SIZES, False, 10_000), seed=3, rate=256)
-            fed = begin(store, fresh, prepare(boards, folder))
-        step()
-        while fed.number < ROUNDS or store.unfinished(0):
-            hold(fed, boards, step)
-        return fed
-
-
-def hold(fed: Durable, boards: Boards, step: Callable[[], None]) -> None:
-    """Hold a round, or go on with it: in the second one a group has too few parts."""
-    sums = fed.sums
-    assert sums is not None
-    if not fed.is_open and not sums.is_sealed:
-        fed.open()
-        step()
-    if fed.is_open:
-        for device in boards.devices[: 5 if fed.number == 2 else 7]:
-            if device not in fed.updates:
-                codes: list[int] = []
-                fed.take(device, boards.part(sums, device), codes.append)
-                assert codes == [0]
-                step()
-        fed.seal()
-        step()
-    for device in boards.devices:
-        if question := sums.question(device):
-            sums.answer(device, boards.answer(device, question))
-            step()
-    assert sums.is_done()
-    fed.close()
-    step()
+    fed.sums = Sums(the_boards().members, new_ticket)
 
 
 def test_a_hub_cut_off_after_any_step_goes_on_to_the_same_bits(tmp_path: Path) -> None:
-    boards = Boards()
-    folder = tmp_path / "life" / "hub"
-    folder.parent.mkdir()
+    """Between transactions, over three rounds; within them: test_secure_crash."""
+    boards = the_boards()
+    folder = tmp_path / "life"
     copies: list[Path] = []
+    asked: set[tuple[int, bytes]] = set()
 
-    def copy() -> None:
+    def hear(word: str, number: int, about: bytes) -> None:
+        if word == "asked":
+            asked.add((number, about))
+
+    def copy(word: str, number: int, about: bytes) -> None:
+        hear(word, number, about)
         copies.append(tmp_path / f"copy{len(copies)}")
-        shutil.copytree(folder.parent, copies[-1], ignore=shutil.ignore_patterns("lock"))
+        shutil.copytree(folder, copies[-1], ignore=shutil.ignore_patterns("lock"))
 
-    fed = live(folder, boards, copy)
+    fed = live(folder, copy, rounds=ROUNDS)
     model, counted = fed.name, dict(fed.counted)
     assert len(copies) > 30
     assert {counted[device] for device in boards.devices[4:]} == {3}
     for number, cut in enumerate(copies):
-        again = live(cut / "hub", boards)
+        again = live(cut, hear, rounds=ROUNDS)
         assert again.name == model, f"cut after step {number}"
         assert again.counted == counted
-    assert all(len(asked) == 1 for asked in boards.questions.values())
+    assert len(asked) == len({(number, about[:-8]) for number, about in asked})
 
 
 def test_a_group_whose_sum_fails_does_not_hold_the_other(tmp_path: Path) -> None:
-    boards = Boards()
+    boards = the_boards()
     folder = tmp_path / "hub"
-    fed = live(folder, boards)
+    fed = live(folder, rounds=ROUNDS)
     with closing(Store(folder)) as store:
         rows = store.rounds()
         second = rows[1]
@@ -153,14 +75,13 @@ def test_a_group_whose_sum_fails_does_not_hold_the_other(tmp_path: Path) -> None
 
 def test_boards_are_in_sums_that_are_asked_about(tmp_path: Path) -> None:
     """Not those of a group in which too few sent their part."""
-    boards = Boards()
+    boards = the_boards()
     with closing(Store(tmp_path / "hub")) as store:
-        fresh = Federation(Task(SIZES, False, 10_000), seed=3, rate=256)
-        fed = begin(store, fresh, prepare(boards, tmp_path / "hub"))
+        fed = begin(store, fresh(), prepare)
         assert fed.sums is not None
         fed.open()
         for device in boards.devices[:5]:
-            fed.take(device, boards.part(fed.sums, device))
+            fed.take(device, boards.part(fed, device))
         store.updates.drain()
         assert len(fed.updates) == 5
         fed.seal()
@@ -169,11 +90,11 @@ def test_boards_are_in_sums_that_are_asked_about(tmp_path: Path) -> None:
 
 def test_the_model_is_the_mean_of_what_the_boards_had(tmp_path: Path) -> None:
     """Against the changes themselves, without a mask in sight."""
-    boards = Boards()
-    fed = live(tmp_path / "hub", boards)
-    plain = Federation(Task(SIZES, False, 10_000), seed=3, rate=256)
+    boards = the_boards()
+    fed = live(tmp_path / "hub", rounds=ROUNDS)
+    plain = fresh()
     for number in range(1, ROUNDS + 1):
-        there = boards.devices[:4] if number == 2 else boards.devices
+        there = boards.counted(number)
         total = 4 * np.sum([boards.changes(device, number) for device in there], axis=0)
         plain.master.add((2 * total + len(there)) // (2 * len(there)))
         plain.master.release()
@@ -181,36 +102,33 @@ def test_the_model_is_the_mean_of_what_the_boards_had(tmp_path: Path) -> None:
 
 
 def test_a_round_goes_on_as_it_was_begun(tmp_path: Path) -> None:
-    boards = Boards()
     folder = tmp_path / "hub"
     with closing(Store(folder)) as store:
-        fresh = Federation(Task(SIZES, False, 10_000), seed=3, rate=256)
-        begin(store, fresh, prepare(boards, folder)).open()
+        begin(store, fresh(), prepare).open()
     with closing(Store(folder)) as store, pytest.raises(UsageError, match="with masks: give"):
         resume(store)
     plain = tmp_path / "plain"
     with closing(Store(plain)) as store:
-        begin(store, Federation(Task(SIZES, False, 10_000), seed=3, rate=256)).open()
+        begin(store, fresh()).open()
     with closing(Store(plain)) as store, pytest.raises(UsageError, match="without masks: leave"):
-        resume(store, 0, prepare(boards, plain))
+        resume(store, 0, prepare)
 
 
 def test_a_board_speaks_for_itself_alone(tmp_path: Path) -> None:
-    boards = Boards()
+    boards = the_boards()
     folder = tmp_path / "hub"
     with closing(Store(folder)) as store:
-        fresh = Federation(Task(SIZES, False, 10_000), seed=3, rate=256)
-        fed = begin(store, fresh, prepare(boards, folder))
+        fed = begin(store, fresh(), prepare)
         fed.open()
         sums = fed.sums
         assert sums is not None
         one, two = boards.devices[:2]
         with pytest.raises(FormatError, match="another board's name"):
-            fed.take(two, boards.part(sums, one))
+            fed.take(two, boards.part(fed, one))
         with pytest.raises(FormatError, match="in no group"):
-            fed.take(b"stranger", boards.part(sums, one))
+            fed.take(b"stranger", boards.part(fed, one))
         for device in boards.devices[:4]:
-            fed.take(device, boards.part(sums, device))
+            fed.take(device, boards.part(fed, device))
         fed.seal()
         with pytest.raises(FormatError, match="nobody asked"):
             sums.answer(two, boards.answer(one, sums.question(one)))
@@ -218,28 +136,27 @@ def test_a_board_speaks_for_itself_alone(tmp_path: Path) -> None:
 
 def test_noise_goes_onto_the_sum_even_onto_none(tmp_path: Path) -> None:
     """With --epsilon: the boards clip, the hub adds noise, also where every sum has failed."""
-    boards = Boards()
+    boards = the_boards()
     folder = tmp_path / "hub"
     private = Private(8.0, 1e-3, 0.25, 7, ROUNDS)
 
     def made_private(fed: Durable) -> None:
-        prepare(boards, folder)(fed)
+        prepare(fed)
         assert fed.sums is not None
         fed.sums.clip = private.clip_q12
         fed.sums.average = private.average(fed)
         fed.new_secret = new_key
 
     with closing(Store(folder)) as store:
-        fresh = Federation(Task(SIZES, False, 10_000), seed=3, rate=256)
-        fed = begin(store, fresh, made_private)
+        fed = begin(store, fresh(), made_private)
         sums = fed.sums
         assert sums is not None
         before = fed.master.master.copy()
         fed.open()
         for device in boards.devices:
-            body = boards.part(sums, device)
+            body = boards.part(fed, device)
             fed.take(device, body)
-        hold(fed, boards, lambda: None)
+        hold(fed, boards)
         after = fed.master.master.copy()
         assert (before != after).mean() > 0.9
         fed.open()
@@ -250,7 +167,7 @@ def test_noise_goes_onto_the_sum_even_onto_none(tmp_path: Path) -> None:
 
 
 def test_boards_clip_to_what_the_noise_is_for() -> None:
-    boards = Boards()
+    boards = the_boards()
     private = Private(8.0, 1e-3, 0.25, 7, ROUNDS)
     sums = Sums(boards.members, lambda name: 1, private.clip_q12)
     sums.begin(sums.draw(), WEIGHTS)
