@@ -8,12 +8,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 
 import places_life
+from crash_lab import CrashLab, crash_lab, killed, powerless
 from paebiru import accel
 from paebiru.federated import branches
 from paebiru.federated.durable import at_head
@@ -173,6 +175,32 @@ def test_a_store_that_was_taken_back_begins_with_nothing_kept_back(folder: Path,
             assert teaching.round == ROUNDS + 1
 
     asyncio.run(main())
+
+
+# -- within a commit
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashLab]:
+    with crash_lab(tmp_path_factory.mktemp("shim"), "places_life") as made:
+        yield made
+
+
+def test_killed_at_any_write_or_sync(lab: CrashLab, request: pytest.FixtureRequest) -> None:
+    """SIGKILL; a share of the points, drawn by seed, every one in nightly runs."""
+    total = lab.record()[0].points
+    one_of = 1 if request.config.getoption("--nightly") else 30
+    tried = [at for at in range(1, total + 1) if Random(at).randrange(one_of) == 0]
+    assert len(tried) > 5
+    for at in tried:
+        killed(lab, places_life.check, at)
+
+
+def test_power_lost_at_any_point(lab: CrashLab, request: pytest.FixtureRequest) -> None:
+    """What a place keeps back is on the disk before its update is, also where writes are torn."""
+    parts = 1 if request.config.getoption("--nightly") else 60
+    _, log = lab.record()
+    assert powerless(lab, places_life.check, log, 3, 0, parts) > 5
 
 
 # -- rounds that come to nothing
