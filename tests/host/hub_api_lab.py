@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import wine_lab
+from documented import Listening
 from paebiru.federated import evaluate
 from paebiru.federated.durable import Durable, begin, resume
 from paebiru.federated.rounds import Federation
@@ -106,6 +107,7 @@ class ApiLab(Caller):
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._end.set)
         self._life.result(120)
+        self._heard.check()
 
     def do(self, act: Callable[[], T]) -> T:
         """Call `act` in the hub's thread."""
@@ -171,6 +173,7 @@ class ApiLab(Caller):
             fresh = Federation(Task(world.sizes, split.signed, 500), seed=1)
             self.federation = begin(store, fresh, prepare)
         self.tell = Telling()
+        self._heard = Listening(self.tell)
         self.hub = Hub(keys, self.federation, self._policy.check(), self.tell, measure)
         self.lab = Lab(self.hub)
         for number, device in enumerate(BOARDS[: self._count]):

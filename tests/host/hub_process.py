@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from documented import assert_documented
+
 PAEBIRU = str(Path(sys.executable).with_name("paebiru"))
 PATIENCE = 180.0
 """Seconds for what comes at once on an idle machine, and must come on a slow and busy one."""
@@ -51,6 +53,8 @@ class HubProcess:
                 newest = "\n".join(map(str, self.events[-20:]))
                 raise AssertionError(f"it was not told within {limit} s, but\n{newest}") from None
             self.events.append(said)
+            if said["event"] != "end":
+                assert_documented(said)
             if done(said):
                 return said
             if said["event"] == "end":

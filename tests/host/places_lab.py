@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from documented import Listening
 from fusion_lab import BOARDS, Batch, state
 from paebiru.fusion.config import Config
 from paebiru.hub.places import Places, opened
@@ -111,7 +112,9 @@ def bench(folder: Path, made: Config | None = None, goes_on: bool = False) -> It
     """Open the places of a folder; within a running loop."""
     tell = Telling(StringIO())
     with opened(made or config(), folder, tell, goes_on) as places:
+        heard = Listening(tell)
         yield Bench(places, tell, 1)
+    heard.check()
 
 
 async def main(folder: Path) -> None:

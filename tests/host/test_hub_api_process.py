@@ -1,6 +1,5 @@
 """`paebiru hub` with its HTTP API, boards that are MicroPython processes, and API.md's examples."""
 
-import ast
 import hashlib
 import http.client
 import json
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 import light_boards
+from documented import SPEC, assert_documented
 from hub_api_lab import BOARDS, ApiLab, Caller, running
 from hub_process import PAEBIRU, PATIENCE, HubProcess, free_port
 from paebiru.device import Answer
@@ -24,53 +24,7 @@ from targets import ROOT
 from test_hub import make_boards
 
 TOKEN = "a-token-of-some-length"
-SPEC = (ROOT / "shared" / "SPEC-hub.md").read_text(encoding="utf-8")
 STREAM_ONLY = {"alive", "gap", "dropped"}
-
-
-def documented() -> dict[str, tuple[set[str], set[str]]]:
-    """Return each event's fields: those that it always has, and those that it may have."""
-    made = {}
-    for event, fields in re.findall(r"^\| `(\w+)` \|([^|]*)\|", SPEC, re.MULTILINE):
-        names = re.findall(r"`(\w+)(\??)`", fields)
-        made[event] = {n for n, may in names if not may}, {n for n, may in names if may}
-    return made
-
-
-def assert_documented(said: dict[str, Any]) -> None:
-    assert said["event"] in documented(), said
-    always, sometimes = documented()[said["event"]]
-    fields = set(said) - {"id", "at", "event"}
-    assert always <= fields <= always | sometimes, said
-
-
-def written() -> dict[str, set[str]]:
-    """Return the events that the hub's source names where it tells, and the fields it gives."""
-    made: dict[str, set[str]] = {}
-    folder = ROOT / "host" / "paebiru"
-    for path in [*(folder / "hub").glob("*.py"), folder / "coordinator.py"]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.Call) or not node.args:
-                continue
-            name = ast.unparse(node.func).rpartition(".")[2].strip("_")
-            at = 1 if name == "own" else 0
-            if name not in ("tell", "told", "own") or len(node.args) <= at:
-                continue
-            about = node.args[at]
-            for word in ast.walk(about):
-                if isinstance(word, ast.Constant) and isinstance(word.value, str):
-                    fields = {keyword.arg for keyword in node.keywords if keyword.arg}
-                    made.setdefault(word.value, set()).update(fields)
-    return made
-
-
-def test_every_event_that_the_source_names_is_documented_and_no_other() -> None:
-    found = written()
-    found.pop("committed")  # between hub and board: not told
-    assert set(found) | {"gap"} == set(documented())
-    for event, fields in found.items():
-        always, sometimes = documented()[event]
-        assert fields <= always | sometimes, event
 
 
 def test_what_is_told_has_the_fields_that_are_documented(tmp_path: Path) -> None:
