@@ -2,11 +2,12 @@
 
 import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from paebiru.hub.tell import Telling
-from targets import ROOT
 
+ROOT = Path(__file__).resolve().parents[2]
 SPEC = (ROOT / "shared" / "SPEC-hub.md").read_text(encoding="utf-8")
 
 
