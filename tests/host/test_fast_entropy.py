@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from paebiru import accel, fast_entropy
-from sil import coder, coder_tables, nn
+from paebiru.federated.rounds import Federation
+from sil import coder, coder_tables, nn, protocol
 from sil.crc import Crc32
 from sil.errors import FormatError
 from sil.kernels import entropy, spans, wire
@@ -129,6 +130,45 @@ def test_payloads_are_the_plain_ones(share: float) -> None:
     for at in range(0, len(body), len(body) // 7 + 1):
         with pytest.raises(FormatError):
             payload.decode(body[:at] + bytes([body[at] ^ 4]) + body[at + 1 :], back)
+
+
+def signatures() -> dict[str, int]:
+    """Return for how many kinds of arguments each kernel is compiled."""
+    found = {f"{m.__name__}.{name}": getattr(m, name)
+             for m in accel.kernel_modules() for name in accel.kernel_functions(m)}  # fmt: skip
+    for run in entropy.code.__closure__:
+        if hasattr(run.cell_contents, "signatures"):
+            found[str(run.cell_contents)] = run.cell_contents
+    return {name: len(k.signatures) for name, k in found.items() if hasattr(k, "signatures")}
+
+
+def test_a_hub_that_is_ready_compiles_nothing_for_updates() -> None:
+    """Whatever an update is like: dense and long, sparse, or as bytes."""
+    accel.install("plain")
+    accel.install("numba")
+    assert not sum(signatures().values())
+    accel.ready()
+    before, rng = signatures(), random.Random(4)
+    assert sum(before.values()) > 12
+    federation = Federation(protocol.Task((60, 30, 10), False, 10000))
+    federation.open()
+    head = bytearray(protocol.UPDATE_HEAD)
+    protocol.write_update_head(head, 1, 9, 5)
+    sizes = []
+    for device, frame in enumerate((
+        bytearray(federation.first), bytearray(len(federation.first)),
+        bytearray(rng.randbytes(len(federation.first))),
+    )):  # fmt: skip
+        sender = Payload((60, 30, 10), federation.first)
+        sender.expect(federation.master.base)
+        body = bytearray(sender.limit)
+        size = sender.encode(frame, body)
+        federation.take(bytes([device]) * 8, bytes(head + body[:size]))
+        assert federation.updates[bytes([device]) * 8].frame == frame
+        sizes.append(size)
+    federation.close()
+    assert signatures() == before
+    assert sizes[1] < 40 < 1024 < sizes[0] < sizes[2]
 
 
 def test_crc_is_the_kernel() -> None:
