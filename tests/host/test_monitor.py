@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from deployed import HEAP, PATIENCE, bundle, paebiru
+from hub_process import free_port
 from paebiru import monitor_show
 from paebiru.coordinator import Coordinator
 from paebiru.deploy.copy import copy
@@ -120,8 +120,7 @@ def test_plain_lines_then_a_node_that_hears_no_ctrl_c(board: VirtualBoard) -> No
 
 
 def test_a_board_that_calls_by_tcp(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     link = {"tcp": {"host": "127.0.0.1", "port": port}}
     keys = tmp_path / "keys.sqlite"
     with VirtualBoard(tmp_path / "board", heap=HEAP) as virtual:
