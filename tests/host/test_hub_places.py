@@ -426,6 +426,9 @@ def test_the_oldest_labels_give_way(tmp_path: Path) -> None:
         with bench(tmp_path) as made:
             await made.teach(210)
             samples = made.places.fusion.participants["bench"].samples
+            assert made.places.teaching
+            held = made.places.teaching._store.db
+            assert held.rows("SELECT count(*) FROM past_samples")[0][0] <= 1, "no round is open"
         with bench(tmp_path, goes_on=True) as made:
             assert made.places.teaching
             assert made.places.teaching.labels.last == 210

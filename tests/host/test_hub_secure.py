@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from array import array
+from collections import Counter
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -73,9 +74,14 @@ def refused(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     A round may begin while a board takes the model of the one before: it is offered changes to a
     model that it does not have any more, refuses them for that (8), and has said by then what it
-    has (test_node).  Whether it gets what it needs then is asked of the round.
+    has (test_node).  Whether it gets what it needs then is asked of the round; that is once a
+    board and round, and no storm of them.
     """
-    return [one for one in said if one["event"] == "refused" and one["why"] != E_BASE]
+    every = [one for one in said if one["event"] == "refused"]
+    rounds = sum(one["event"] == "open" for one in said)
+    crossed = Counter(one["device"] for one in every if one["why"] == E_BASE)
+    assert all(count <= rounds for count in crossed.values()), crossed
+    return [one for one in every if one["why"] != E_BASE]
 
 
 def expected(folder: Path, number: int) -> str:

@@ -273,3 +273,31 @@ def test_rounds_that_come_to_nothing_are_given_up_until_new_labels_come(tmp_path
 
     for part in (two, third, later):
         asyncio.run(part())
+
+
+def test_only_three_in_a_row_and_of_one_batch_give_up_the_rest(tmp_path: Path) -> None:
+    wide = config(every=6, rounds=9, hidden=[128])
+
+    async def rounds(made: Bench, plan: str) -> list[int]:
+        """Hold rounds, good ones (g) and broken ones (b); return how many are left after each."""
+        teaching = made.places.teaching
+        assert teaching
+        federation, left = teaching._federation, []
+        good = federation.combine
+        breaking(made)
+        broken = federation.combine
+        for kind in plan:
+            federation.combine = good if kind == "g" else broken
+            await teaching._round()
+            left.append(teaching.left)
+        return left
+
+    async def life(labels: int, plan: str, goes_on: bool = True) -> list[int]:
+        with bench(tmp_path, wide, goes_on=goes_on) as made:
+            await made.teach(labels)
+            return await rounds(made, plan)
+
+    assert asyncio.run(life(6, "bbgb", goes_on=False)) == [8, 7, 6, 5]
+    assert asyncio.run(life(0, "bb")) == [4, 0]
+    assert asyncio.run(life(6, "b")) == [8]
+    assert asyncio.run(life(0, "bgb")) == [7, 6, 5]
