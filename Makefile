@@ -139,7 +139,7 @@ $(PROJECT): pyproject.toml $(RUN)
 	@touch $@
 
 # numba compiles once and keeps the result beside the sources.
-$(COMPILED): $(KERNELS) host/paebiru/accel.py host/paebiru/fast_entropy.py $(PROJECT)
+$(COMPILED): $(KERNELS) host/paebiru/accel.py host/paebiru/fast_entropy.py $(wildcard host/paebiru/federated/*.py) $(PROJECT)
 	@echo "Compiling the kernels"
 	@$(PY) -m paebiru.accel
 	@touch $@

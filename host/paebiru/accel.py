@@ -101,17 +101,21 @@ def _crc32(buf: Any, start: int, end: int, table: Any, crc: Any) -> int:
     return 0
 
 
-def ready() -> None:
-    """Hold a round of two tiny updates, and measure: who comes in later need not wait for that.
+def ready(*rules: str) -> None:
+    """Do what a hub does for its boards, tiny: so that nobody who comes in later waits for it.
 
-    What is compiled is loaded within half of a second; compiling takes ten, at the first start
-    of all, in which a hub would answer nobody.
+    Their states are read, a round of two updates is held, its model's accuracy measured, and
+    updates are put together by each of `rules`, names of `registry.RULES`.  What is compiled is
+    loaded within a second; compiling takes many, at the first start of all.
     """
     import numpy as np
 
     from paebiru.federated.evaluate import accuracy
+    from paebiru.federated.registry import RULES, aggregate
     from paebiru.federated.rounds import Federation
+    from paebiru.states import StateReader
     from sil import protocol as p
+    from sil.jsil import pack
     from sil.payload import Payload
 
     federation = Federation(p.Task((8, 4, 3), False, 500))
@@ -128,19 +132,29 @@ def ready() -> None:
     federation.close()
     accuracy((8, 4, 3), federation.master.codes(), np.zeros((2, 8), np.uint8),
              np.zeros(2, np.uint8), False)  # fmt: skip
+    StateReader().read(pack([bytes(range(16))] * 3, group=3, interval=3))
+    # Near zero and far from it, and more of them than vectors hold; then more samples than that.
+    frames = np.frombuffer(bytes(range(0x75, 0x9A)) * 8, np.uint8).reshape(8, -1)
+    for name in rules:
+        rule = RULES[name]
+        aggregate(rule, frames, np.full(8, 9), 2 if rule.resists else 0)
+        aggregate(rule, frames, np.full(8, 60000), 2 if rule.resists else 0)
 
 
 def warm() -> None:
-    """Compile every kernel that a hub or a simulation runs, so that no round need wait."""
+    """Compile what a hub and simulations run, so that no round need wait."""
     install("numba")
-    ready()
+    from paebiru.federated.registry import RULES
     from paebiru.sim.federation import Federation
     from paebiru.sim.plan import Plan, prepare
+    from paebiru.sim.whole import WholeFederation
 
+    ready(*RULES)
     for dataset, hidden in (("digits", (4,)), ("wine", (4,))):  # uint8 inputs, int8 inputs
-        run = Federation(prepare(Plan(dataset, clients=2, rounds=2, hidden=hidden)))
-        for _ in run.rounds():
-            pass
+        world = prepare(Plan(dataset, clients=2, rounds=2, hidden=hidden))
+        for run in (Federation(world), WholeFederation(world)):
+            for _ in run.rounds():
+                pass
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from paebiru import accel
 from paebiru.federated import columns, geometric, loops, ranges
+from paebiru.federated.registry import RULES, aggregate
 from sil import tables
 
 lanes = pytest.importorskip("paebiru.federated.lanes")
@@ -97,6 +99,31 @@ def test_what_is_read_only_or_in_another_order_is_summed_all_the_same():
         assert np.array_equal(columns.table_sum(given_, ranges.dec(), weights), expected)
 
 
+def test_a_hub_that_is_ready_compiles_nothing_more_for_its_rule():
+    """Whatever updates are like: near or far, many samples or few, as they come or read-only."""
+    rng = np.random.default_rng(3)
+    mine = (columns._sum, columns._look_up, columns._kth,
+            near._sum, near._decode, near._gram, near._distances)  # fmt: skip
+    loaded = 0
+    for name, rule in RULES.items():
+        loops.compiled.cache_clear()
+        accel.ready(name)
+        before = [len(loops.compiled(loop).signatures) for loop in mine]
+        loaded += sum(before)
+        for n, d, top, most in ((9, 20, 256, 99), (8, 64, 64, 99), (12, 5000, 256, 65000)):
+            frames = rng.integers(0, top, (n, d), dtype=np.uint8)
+            for given_ in (frames, loops.fixed(frames), np.frombuffer(frames, np.uint8)):
+                aggregate(rule, given_.reshape(n, d), rng.integers(1, most, n), int(rule.resists))
+        assert [len(loops.compiled(loop).signatures) for loop in mine] == before, name
+    assert loaded > len(mine)
+
+
+@pytest.mark.parametrize("switch", ["NUMBA_DISABLE_JIT", "NUMBA_CPU_NAME"])
+def test_what_numba_does_not_compile_for_is_left_alone(switch, monkeypatch):
+    monkeypatch.setattr(lanes.config, switch.removeprefix("NUMBA_"), "1")
+    assert not lanes.usable()
+
+
 OTHERS = """
 import numpy as np
 from paebiru.federated import columns, lanes
@@ -113,8 +140,6 @@ print({name: rule.apply(frames, samples, 2).tolist() for name, rule in RULES.ite
 
 def test_a_processor_without_avx2_gives_the_same(tmp_path):
     """Compiled for the least of this architecture: the loops of `columns`, and BLAS."""
-    from paebiru.federated.registry import RULES
-
     rng = np.random.default_rng(1)
     frames = rng.integers(0, 0xA0, (11, 500), dtype=np.uint8)
     samples = rng.integers(1, 65535, 11)

@@ -94,7 +94,6 @@ def hub(
     from paebiru.hub.tell import Telling
 
     accel.install()
-    accel.ready()
     share = share if share is not None else 1.0 if secure else 0.05
     host, port = address("--listen", listen, _PORT)
     door = None if no_api else Api(*address("--api", api, _API), token(token_file))

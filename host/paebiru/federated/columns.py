@@ -23,11 +23,11 @@ _BYTE = 255  # the most that counts in a byte
 
 def near() -> ModuleType | None:
     """Return the module `near`, or None where its loops cannot run or are not to."""
-    return None if loops.is_plain() else _near()
+    return None if loops.is_plain() else _loaded()
 
 
 @cache
-def _near() -> ModuleType | None:
+def _loaded() -> ModuleType | None:
     from paebiru.federated import lanes  # not above: numba is imported by it
 
     if not lanes.usable():
@@ -45,15 +45,16 @@ def table_sum(codes: Codes, table: Int64, weights: Int64 | None = None) -> Int64
         table: [256].
         weights: [rows], 1 each by default.
     """
-    codes = np.ascontiguousarray(codes)
+    codes = loops.fixed(codes)
     out = np.zeros(codes.shape[1], dtype=np.int64)
     if weights is None:
         weights = np.ones(len(codes), dtype=np.int64)
     fast = near()
     if fast and _is_near(fast, table, weights):
         far = fast.add_sum(codes, weights, out)
+        far = far[weights[far] > 0]
         table = np.where(np.arange(256) < fast.FAR, 0, table)
-        _add_sum(codes[far], table, weights[far], out)
+        _add_sum(loops.fixed(codes[far]), table, weights[far], out)
     else:
         _add_sum(codes, table, weights, out)
     return out
@@ -61,7 +62,7 @@ def table_sum(codes: Codes, table: Int64, weights: Int64 | None = None) -> Int64
 
 def _is_near(fast: ModuleType, table: Int64, weights: Int64) -> bool:
     known = np.array_equal(table[: fast.FAR], dec()[: fast.FAR])
-    return known and weights.min() >= 0 and weights.max() < fast.WEIGHTS
+    return known and weights.min(initial=0) >= 0 and weights.max(initial=0) < fast.WEIGHTS
 
 
 def _add_sum(codes: Codes, table: Int64, weights: Int64, out: Int64) -> None:
@@ -76,7 +77,8 @@ def look_up(codes: Codes, table: Any, out: Any) -> None:
     if loops.is_plain():
         np.take(table, codes, out=out, mode="clip")  # always within; "raise" would buffer
     else:
-        loops.spread(_look_up, loops.even(codes.size, len(codes)), codes, table, out)
+        edges = loops.even(codes.size, len(codes))
+        loops.spread(_look_up, edges, loops.fixed(codes), table, out)
 
 
 def kth(ranks: Codes, k: int) -> Codes:

@@ -49,7 +49,7 @@ def equal_mean(updates: Codes) -> Int64:
 
 
 def picked_mean(updates: Codes, picked: Int64) -> Int64:
-    """Return the mean of some of the boards, by number, within the reach of a board."""
+    """Return the mean of some of the boards, by number and each once, within a board's reach."""
     counts = np.zeros(len(updates), dtype=np.int64)
     counts[picked] = 1
     return half_up(columns.table_sum(updates, bounded(), counts), len(picked))

@@ -46,7 +46,9 @@ def squared_distances(updates: Codes) -> Int64:
     """Return the squared distances [boards, boards] between updates, Q28, each below 2**61."""
     check(updates, 1)
     n, fast = len(updates), columns.near()
-    products, others = _near(fast, updates) if fast else (np.zeros((n, n), np.int64), np.arange(n))
+    products, others = (
+        _near_products(fast, updates) if fast else (np.zeros((n, n), np.int64), np.arange(n))
+    )
     if len(others):
         _put_products(updates, others, products)
     distances = np.empty((n, n), dtype=np.int64)
@@ -60,28 +62,32 @@ def squared_distances(updates: Codes) -> Int64:
     return distances
 
 
-def _near(fast: ModuleType, updates: Codes) -> tuple[Int64, Int64]:
-    """Return the inner products of updates near zero, the lower half, and who the others are."""
-    values, most = fast.decode(np.ascontiguousarray(updates))
+def _near_products(fast: ModuleType, updates: Codes) -> tuple[Int64, Int64]:
+    """Return the inner products of updates near zero, the lower half, and who the others are.
+
+    The products are filled by zeros, as `near.decode` fills its rows.
+    """
+    values, most = fast.decode(updates)
     others = np.flatnonzero(most >= fast.FAR)
     values[others] = 0
     most[others] = 0
     products = np.zeros((len(values), len(values)), dtype=np.int64)
     fast.add_gram(values, fast.bound_of(int(most.max())), products)
-    return products[: len(updates), : len(updates)], others
+    return products, others
 
 
 def _put_products(updates: Codes, some: Int64, products: Int64) -> None:
     """Write the inner products of `some` updates with all; at most SPAN weights are exact."""
-    total = np.zeros((len(some), len(updates)), dtype=np.int64)
+    n = len(updates)
+    total = np.zeros((len(some), n), dtype=np.int64)
     for first in range(0, updates.shape[1], SPAN):
         part = np.zeros(total.shape)
         for values in _blocks(updates[:, first : first + SPAN]):
             # BLAS does half of the work where both sides are one array.
             part += (values if len(some) == len(values) else values[some]) @ values.T
         total += part.astype(np.int64)
-    products[some] = total
-    products[:, some] = total.T
+    products[some, :n] = total
+    products[:n, some] = total.T
 
 
 def _blocks(updates: Codes) -> Iterator[Float64]:

@@ -14,8 +14,8 @@ of `near` too.
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import binding, ir
-from numba.core import cgutils, config, types
+from llvmlite import ir
+from numba.core import cgutils, codegen, config, types
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
 
@@ -42,10 +42,10 @@ _OF = {8: BYTES, 16: SHORTS, 32: INTS}
 
 def usable() -> bool:
     """Tell whether what numba compiles for has AVX2."""
-    asked: Any = config  # NUMBA_CPU_NAME and NUMBA_CPU_FEATURES, if they are set
-    if asked.CPU_NAME or asked.CPU_FEATURES:
-        return "+avx2" in (asked.CPU_FEATURES or "")
-    return bool(binding.get_host_cpu_features().get("avx2"))
+    asked: Any = config
+    if asked.DISABLE_JIT or (asked.CPU_NAME and "+avx2" not in (asked.CPU_FEATURES or "")):
+        return False
+    return "+avx2" in (asked.CPU_FEATURES or codegen.get_host_cpu_features())
 
 
 def _operation(typed: Callable[..., Any]) -> Any:

@@ -13,11 +13,24 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 threads = os.cpu_count() or 1
 """How many cores a large round may take."""
 
 LARGE = 1 << 18
 """Bytes of work from which on a second thread is worth its start."""
+
+
+def fixed(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return codes as a view that nobody writes, row by row in memory.
+
+    A loop is compiled for each kind of array: so there is one.
+    """
+    view = np.ascontiguousarray(codes).view()
+    view.flags.writeable = False
+    return view
 
 
 def is_plain() -> bool:

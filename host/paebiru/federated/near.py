@@ -55,7 +55,7 @@ def add_sum(codes: Codes, weights: Int64, out: Int64) -> Int64:
     Returns:
         The numbers of the rows that have far codes, and of up to three neighbours of each.
     """
-    rows, columns = codes.shape
+    codes, (rows, columns) = loops.fixed(codes), codes.shape
     pairs = np.zeros(-(-rows // 4) * 4, dtype=np.int16)
     pairs[:rows] = weights
     far = np.zeros(rows, dtype=np.uint8)
@@ -70,12 +70,12 @@ def add_sum(codes: Codes, weights: Int64, out: Int64) -> Int64:
 
 
 def decode(codes: Codes) -> tuple[NDArray[np.int16], Int64]:
-    """Return the weights of near codes, Q14, and the largest code of each row.
+    """Return the weights of near codes [rows, columns], Q14, and the largest code of each row.
 
     The weights stand in another order within 32 columns, the same in all rows, and zeros fill
     rows to a multiple of four, columns to one of 32.
     """
-    rows, columns = codes.shape
+    codes, (rows, columns) = loops.fixed(codes), codes.shape
     body = columns // _LANES * _LANES
     values = np.empty((-(-rows // 4) * 4, -(-columns // _LANES) * _LANES), dtype=np.int16)
     values[rows:] = 0
@@ -104,7 +104,10 @@ def add_gram(values: NDArray[np.int16], bound: int, out: Int64) -> None:
 
 
 def put_distances(products: Int64, out: Int64) -> None:
-    """Write the squared distances between vectors to `out`, of their products' lower half."""
+    """Write the squared distances between as many vectors as `out` has, of their products.
+
+    Of those, the lower half is read.
+    """
     loops.spread(_distances, [0, len(out)], products, out)
 
 
@@ -118,7 +121,7 @@ def _padded(codes: Codes, body: int) -> Codes:
     """Return the columns from `body` on, filled to a vector."""
     rest = np.zeros((len(codes), _LANES), dtype=np.uint8)
     rest[:, : codes.shape[1] - body] = codes[:, body:]
-    return rest
+    return loops.fixed(rest)
 
 
 def bound_of(most: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from paebiru import datasets, files, models
+from paebiru import accel, datasets, files, models
 from paebiru.errors import UsageError
 from paebiru.federated import branches, evaluate, registry
 from paebiru.federated.durable import Durable, begin, resume
@@ -210,7 +210,7 @@ async def serve(options: Options, tell: Telling) -> Federation:
         UsageError: an option cannot be, or the port is taken.
     """
     private = granted(options)
-    _, warnings = chosen(options)
+    rule, warnings = chosen(options)
     fresh, measure = federation(options, private)
     policy = options.policy.check()  # all that can be refused is, before the store is begun
     if options.api is not None:
@@ -227,6 +227,7 @@ async def serve(options: Options, tell: Telling) -> Federation:
         made = stored(store, fresh, options, measure, private, sums)
         store.updates.run = beside(asyncio.get_running_loop())
         stack.callback(setattr, store.updates, "run", inline)  # what is left is written at the end
+        accel.ready(rule.name)
         hub = Hub(keys, made, policy, tell, measure)
         if private:
             hub.ends.asked = private.over
