@@ -11,6 +11,7 @@ import pytest
 from paebiru import accel, fast_entropy
 from paebiru.federated.rounds import Federation
 from sil import coder, coder_tables, nn, protocol
+from sil.coder import Coder
 from sil.crc import Crc32
 from sil.errors import FormatError
 from sil.kernels import entropy, spans, wire
@@ -130,6 +131,16 @@ def test_payloads_are_the_plain_ones(share: float) -> None:
     for at in range(0, len(body), len(body) // 7 + 1):
         with pytest.raises(FormatError):
             payload.decode(body[:at] + bytes([body[at] ^ 4]) + body[at + 1 :], back)
+
+
+def test_a_hostile_body_is_decoded_to_the_same() -> None:
+    """Ones and nothing else, to a large network: what lies beyond the interval must not grow."""
+    body, frames = bytearray(b"\xd0" + b"\xff" * 60), []
+    for backend in ("plain", "numba"):
+        accel.install(backend)
+        frames.append(bytearray(25450))
+        Coder(25450, 1, (784, 32, 10)).decode(body, 0, 61, frames[-1], 0, 25450, 0, None)
+    assert frames[0] == frames[1]
 
 
 def signatures() -> dict[str, int]:

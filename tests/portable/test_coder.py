@@ -1,6 +1,7 @@
 """The entropy coder by itself, guarded numbers, CRC-16: values, bounds, no byte out of place."""
 
 import unittest
+from array import array
 
 from sil import coder, coder_tables, guarded
 from sil.coder import Coder
@@ -70,6 +71,18 @@ class TestCoder(unittest.TestCase):
                 model.reset()
                 model.decode(data, 0, 10, raw, 0, 20, 0, None)
                 self.assertEqual(raw[20:], bytes(10))
+
+    def test_a_body_that_begins_beyond_the_interval_is_taken_for_its_end(self):
+        ones, last = bytearray(b"\xff" * 9), bytearray(b"\xff\xff\xff\xef" + b"\xff" * 5)
+        raws = []
+        for data in (ones, last):
+            raws.append(bytearray(40))
+            Coder(40).decode(bytearray(b"\xd0") + data, 0, 10, raws[-1], 0, 40, 0, None)
+            st = array("i", bytes(48))
+            st[1] = len(data)
+            self.assertEqual(spans.begin(data, st), 0xFFFFFFE)
+            self.assertEqual(st[2], 0xFFFFFFE)
+        self.assertEqual(raws[0], raws[1])
 
     def test_nothing_but_null_takes_three_bytes_at_most(self):
         body, back = through(

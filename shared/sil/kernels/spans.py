@@ -7,6 +7,7 @@ from ..compat import const, ptr8, ptr16, ptr32
 
 _SYMBOL = const(1409)
 _WEIGHT = const(22)
+_LAST = const(0xFFFFFFE)  # of the interval that a coder starts from
 
 
 def turn(raw: ptr8, before: int, n: int, delta: int, tab: ptr16, out: ptr8, st: ptr32) -> int:
@@ -99,6 +100,8 @@ def begin(io: ptr8, st: ptr32) -> int:
         else:
             word = (word << 4) | (x >> 4)
         k += 1
+    if word > _LAST:  # beyond the interval, which no encoder is: it would never come back
+        word = _LAST
     st[0] = at + 3
     st[2] = word
     return word
