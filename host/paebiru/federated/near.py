@@ -36,7 +36,7 @@ REACH = 16207
 WEIGHTS = 1 << 15
 """What the weight of a row must stay below."""
 
-_STRIP = 1024  # columns at a time: their sums stay in the cache
+_STRIP = 1 << 14  # columns at a time: their sums stay in the cache, and rows are read on and on
 _CHUNK = 2048  # the same for inner products
 _TILE = 16  # rows that all others meet before the next ones do
 _SQUARE = 32  # rows and columns of a matrix at a time
