@@ -31,6 +31,7 @@ REASONS = {
     m.E_REVOKED: "its key is revoked",
 }
 _Q15 = 32768
+_MAC = 6  # bytes
 
 
 def key_store(path: Path) -> KeyStore:
@@ -132,5 +133,8 @@ def _layers(mask: int) -> list[str]:
 
 
 def _name(device: bytes) -> str:
-    """Return a device as people type it: without the zeros that pad a short id."""
-    return device.rstrip(b"\0").hex() or device.hex()
+    """Return a device as people type it: a MAC's six bytes without the zeros that pad them.
+
+    A MAC may end in zeros of its own.
+    """
+    return (device if any(device[_MAC:]) else device[:_MAC]).hex()

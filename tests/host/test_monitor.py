@@ -17,7 +17,7 @@ import pytest
 
 from deployed import HEAP, PATIENCE, bundle, paebiru
 from hub_process import free_port
-from paebiru import monitor_show
+from paebiru import monitor, monitor_show
 from paebiru.coordinator import Coordinator
 from paebiru.deploy.copy import copy
 from paebiru.errors import UsageError
@@ -171,3 +171,12 @@ def test_words_and_screen() -> None:
         screen.record(record)
         screen.record({"event": "text", "device": "ab", "text": "[bold]not markup[/nor this]"})
         screen.say("the line is gone")
+
+
+def test_a_device_is_named_as_people_type_it() -> None:
+    for typed, device in (
+        ("3c71bf8c1e2d", "3c71bf8c1e2d0000"),
+        ("3c71bf8c1e00", "3c71bf8c1e000000"),  # a MAC that ends in zeros of its own
+        ("626f6172642d3031", "626f6172642d3031"),
+    ):
+        assert monitor._name(bytes.fromhex(device)) == typed
