@@ -17,11 +17,12 @@ import pytest
 
 from deployed import HEAP, PATIENCE, bundle, paebiru
 from hub_process import free_port
-from paebiru import monitor, monitor_show
+from paebiru import monitor_show
 from paebiru.coordinator import Coordinator
 from paebiru.deploy.copy import copy
 from paebiru.errors import UsageError
 from paebiru.keys import KeyStore
+from paebiru.monitor import _name
 from paebiru.monitor_line import answer
 from paebiru.vboard import VirtualBoard
 
@@ -179,4 +180,4 @@ def test_a_device_is_named_as_people_type_it() -> None:
         ("3c71bf8c1e00", "3c71bf8c1e000000"),  # a MAC that ends in zeros of its own
         ("626f6172642d3031", "626f6172642d3031"),
     ):
-        assert monitor._name(bytes.fromhex(device)) == typed
+        assert _name(bytes.fromhex(device)) == typed
