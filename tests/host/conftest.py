@@ -1,6 +1,8 @@
 """Fixtures of the host's tests."""
 
 import os
+from collections.abc import Callable
+from random import Random
 
 import pytest
 
@@ -21,3 +23,15 @@ def target(request: pytest.FixtureRequest) -> Target:
     if reason:
         pytest.skip(f"{found.name}: {reason}")
     return found
+
+
+@pytest.fixture(scope="module")
+def chosen(request: pytest.FixtureRequest) -> Callable[[int, int], list[int]]:
+    """Return the points to try: all of them in nightly runs, else a share, drawn by seed."""
+    nightly = bool(request.config.getoption("--nightly"))
+
+    def points(total: int, one_of: int) -> list[int]:
+        every = range(1, total + 1)
+        return [at for at in every if nightly or Random(at).randrange(one_of) == 0]
+
+    return points

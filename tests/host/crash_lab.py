@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -119,6 +120,23 @@ def killed(lab: CrashLab, checked: Check, at: int, mode: int = KILL) -> None:
         checked(lab.folder, life.said)
     except (AssertionError, StoreError) as error:
         raise AssertionError(f"killed at point {at}: {error}") from error
+
+
+def killed_again(lab: CrashLab, checked: Check, seed: int, most: int) -> None:
+    """Assert that lives killed by seed at a point below `most`, over and over, get to the end."""
+    random = Random(seed)
+    lab.clear()
+    said: list[str] = []
+    kills = 0
+    while True:
+        life = lab.live(KILL, random.randrange(20, most))
+        said += life.said
+        if not life.signal:
+            break
+        kills += 1
+    assert kills > 2
+    assert life.code == 0
+    checked(lab.folder, said)
 
 
 def powerless(

@@ -96,6 +96,16 @@ class Bench:
             score += fused.decision.where == "hub" and fused.decision.found == n % 3
         return score / count
 
+    async def learn(self, count: int) -> None:
+        """Teach so much, have rounds held until none is left, and no more."""
+        teaching = self.places.teaching
+        assert teaching
+        running = asyncio.create_task(teaching.run())
+        await self.teach(count)
+        await self.until_learned()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
     async def until_learned(self) -> None:
         """Wait until no round is left."""
         teaching = self.places.teaching

@@ -11,7 +11,19 @@ from random import Random
 
 import pytest
 
-from crash_lab import BROKEN, COUNT, FULL, KILL, TORN, CrashLab, check, crash_lab, killed, powerless
+from crash_lab import (
+    BROKEN,
+    COUNT,
+    FULL,
+    KILL,
+    TORN,
+    CrashLab,
+    check,
+    crash_lab,
+    killed,
+    killed_again,
+    powerless,
+)
 from durable_fleet import DEVICES, ROUNDS
 from paebiru.store import StoreError
 from shim import disk
@@ -36,23 +48,10 @@ def test_it_counts_what_a_hub_does(lab: CrashLab) -> None:
     check(lab.folder, life.said)
 
 
-@pytest.fixture(scope="module")
-def chosen(request: pytest.FixtureRequest) -> Callable[[int, int], list[int]]:
-    """Return the points to try: all of them in nightly runs, else a share, drawn by seed."""
-    nightly = bool(request.config.getoption("--nightly"))
-
-    def points(total: int, one_of: int) -> list[int]:
-        every = range(1, total + 1)
-        return [at for at in every if nightly or Random(at).randrange(one_of) == 0]
-
-    return points
-
-
-Chosen = Callable[[int, int], list[int]]
-
-
 @pytest.mark.parametrize("mode", [KILL, TORN], ids=["before", "in the middle"])
-def test_killed_at_every_point(lab: CrashLab, chosen: Chosen, mode: int) -> None:
+def test_killed_at_every_point(
+    lab: CrashLab, chosen: Callable[[int, int], list[int]], mode: int
+) -> None:
     total = lab.record()[0].points
     assert total > 100
     for at in chosen(total, 1 if mode == KILL else 3):
@@ -62,19 +61,7 @@ def test_killed_at_every_point(lab: CrashLab, chosen: Chosen, mode: int) -> None
 @pytest.mark.parametrize("seed", range(2))
 def test_killed_again_and_again(lab: CrashLab, seed: int) -> None:
     """It gets on whenever it gets far enough, and never back."""
-    random = Random(seed)
-    lab.clear()
-    said: list[str] = []
-    kills = 0
-    while True:
-        life = lab.live(KILL, random.randrange(20, 70))
-        said += life.said
-        if not life.signal:
-            break
-        kills += 1
-    assert kills > 2
-    assert life.code == 0
-    check(lab.folder, said)
+    killed_again(lab, check, seed, 70)
 
 
 @pytest.mark.parametrize("part", range(2))  # of the work, for as many processes
@@ -126,7 +113,9 @@ def test_the_power_cut_finds_what_is_not_synced(lab: CrashLab, unsafe: str, find
         powerless(lab, check, log, 2)
 
 
-def test_a_full_disk_is_said_and_loses_nothing(lab: CrashLab, chosen: Chosen) -> None:
+def test_a_full_disk_is_said_and_loses_nothing(
+    lab: CrashLab, chosen: Callable[[int, int], list[int]]
+) -> None:
     """Whenever it becomes full: one clear error; with room again the next hub goes on."""
     total = lab.record()[0].points
     for at in chosen(total, 3):
@@ -138,7 +127,7 @@ def test_a_full_disk_is_said_and_loses_nothing(lab: CrashLab, chosen: Chosen) ->
         check(lab.folder, life.said)
 
 
-def test_a_hub_outlives_a_full_disk(lab: CrashLab, chosen: Chosen) -> None:
+def test_a_hub_outlives_a_full_disk(lab: CrashLab, chosen: Callable[[int, int], list[int]]) -> None:
     """The same process goes on as soon as there is room."""
     total = lab.record()[0].points
     tried = 0
@@ -154,7 +143,9 @@ def test_a_hub_outlives_a_full_disk(lab: CrashLab, chosen: Chosen) -> None:
     assert tried > 10
 
 
-def test_a_sync_that_fails_acknowledges_nothing(lab: CrashLab, chosen: Chosen) -> None:
+def test_a_sync_that_fails_acknowledges_nothing(
+    lab: CrashLab, chosen: Callable[[int, int], list[int]]
+) -> None:
     _, log = lab.record()
     points = [point for point in disk.read_log(log) if point.what != "!"]
     syncs = [at for at, point in enumerate(points, 1) if point.what == "s"]

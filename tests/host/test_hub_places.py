@@ -139,12 +139,7 @@ def test_what_was_learned_and_what_is_left_survives(tmp_path: Path) -> None:
 def test_what_cannot_go_on_is_told(tmp_path: Path) -> None:
     async def begin() -> None:
         with bench(tmp_path, config(every=3, rounds=1)) as made:
-            assert made.places.teaching
-            running = asyncio.create_task(made.places.teaching.run())
-            await made.teach(3)
-            await made.until_learned()
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            await made.learn(3)
 
     async def again(**changes: Any) -> str:
         goes_on = changes.pop("goes_on", True)
@@ -265,12 +260,7 @@ def test_corrected_labels_are_learned_in_the_same_order_after_a_start(
 
     async def begin() -> None:
         with bench(tmp_path, few) as made:
-            assert made.places.teaching
-            running = asyncio.create_task(made.places.teaching.run())
-            await made.teach(6)
-            await made.until_learned()
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            await made.learn(6)
 
     async def label(before: tuple[Any, ...] | None) -> tuple[Any, ...]:
         with bench(tmp_path, few, goes_on=True) as made:

@@ -9,12 +9,11 @@ what it sent.
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from random import Random
 
 import pytest
 
 import secure_life
-from crash_lab import BROKEN, FULL, KILL, TORN, CrashLab, crash_lab, killed, powerless
+from crash_lab import BROKEN, FULL, TORN, CrashLab, crash_lab, killed, killed_again, powerless
 from paebiru import accel
 from secure_life import check
 from shim import disk
@@ -31,21 +30,6 @@ def compiled() -> Iterator[None]:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CrashLab]:
     with crash_lab(tmp_path_factory.mktemp("shim"), "secure_life") as made:
         yield made
-
-
-Chosen = Callable[[int, int], list[int]]
-
-
-@pytest.fixture(scope="module")
-def chosen(request: pytest.FixtureRequest) -> Chosen:
-    """Return the points to try: all of them in nightly runs, else a share, drawn by seed."""
-    nightly = bool(request.config.getoption("--nightly"))
-
-    def points(total: int, one_of: int) -> list[int]:
-        every = range(1, total + 1)
-        return [at for at in every if nightly or Random(at).randrange(one_of) == 0]
-
-    return points
 
 
 def test_it_cuts_the_key_file_and_the_store_alike(lab: CrashLab) -> None:
@@ -72,7 +56,9 @@ def dealt(points: list[disk.Point]) -> int:
     return next(at for at, point in enumerate(points) if point.path.startswith("dealt"))
 
 
-def test_killed_at_every_point_of_its_rounds(lab: CrashLab, chosen: Chosen) -> None:
+def test_killed_at_every_point_of_its_rounds(
+    lab: CrashLab, chosen: Callable[[int, int], list[int]]
+) -> None:
     life, log = lab.record()
     first = begins(log)
     assert life.points - first > 150
@@ -80,25 +66,15 @@ def test_killed_at_every_point_of_its_rounds(lab: CrashLab, chosen: Chosen) -> N
         killed(lab, check, at)
 
 
-def test_killed_in_the_middle_of_a_write(lab: CrashLab, chosen: Chosen) -> None:
+def test_killed_in_the_middle_of_a_write(
+    lab: CrashLab, chosen: Callable[[int, int], list[int]]
+) -> None:
     for at in chosen(lab.record()[0].points, 12):
         killed(lab, check, at, TORN)
 
 
 def test_killed_again_and_again(lab: CrashLab) -> None:
-    random = Random(1)
-    lab.clear()
-    said: list[str] = []
-    kills = 0
-    while True:
-        life = lab.live(KILL, random.randrange(20, 90))
-        said += life.said
-        if not life.signal:
-            break
-        kills += 1
-    assert kills > 2
-    assert life.code == 0
-    check(lab.folder, said)
+    killed_again(lab, check, 1, 90)
 
 
 def test_power_lost_at_every_point(lab: CrashLab, request: pytest.FixtureRequest) -> None:
@@ -115,7 +91,9 @@ def test_the_power_cut_finds_a_ticket_that_is_not_synced(lab: CrashLab) -> None:
         powerless(lab, check, log, 2, first=dealt(disk.read_log(log)))
 
 
-def test_a_full_disk_is_said_and_loses_nothing(lab: CrashLab, chosen: Chosen) -> None:
+def test_a_full_disk_is_said_and_loses_nothing(
+    lab: CrashLab, chosen: Callable[[int, int], list[int]]
+) -> None:
     for at in chosen(lab.record()[0].points, 10):
         lab.clear()
         life = lab.live(FULL, at)
@@ -125,7 +103,9 @@ def test_a_full_disk_is_said_and_loses_nothing(lab: CrashLab, chosen: Chosen) ->
         check(lab.folder, life.said)
 
 
-def test_a_sync_that_fails_acknowledges_nothing(lab: CrashLab, chosen: Chosen) -> None:
+def test_a_sync_that_fails_acknowledges_nothing(
+    lab: CrashLab, chosen: Callable[[int, int], list[int]]
+) -> None:
     _, log = lab.record()
     points = [point for point in disk.read_log(log) if point.what != "!"]
     syncs = [at for at, point in enumerate(points, 1) if point.what == "s"]

@@ -45,7 +45,6 @@ def table_sum(codes: Codes, table: Int64, weights: Int64 | None = None) -> Int64
         table: [256].
         weights: [rows], 1 each by default.
     """
-    codes = loops.fixed(codes)
     out = np.zeros(codes.shape[1], dtype=np.int64)
     if weights is None:
         weights = np.ones(len(codes), dtype=np.int64)
@@ -54,7 +53,7 @@ def table_sum(codes: Codes, table: Int64, weights: Int64 | None = None) -> Int64
         far = fast.add_sum(codes, weights, out)
         far = far[weights[far] > 0]
         table = np.where(np.arange(256) < fast.FAR, 0, table)
-        _add_sum(loops.fixed(codes[far]), table, weights[far], out)
+        _add_sum(codes[far], table, weights[far], out)
     else:
         _add_sum(codes, table, weights, out)
     return out
@@ -69,7 +68,8 @@ def _add_sum(codes: Codes, table: Int64, weights: Int64, out: Int64) -> None:
     if loops.is_plain():
         _sum_numpy(codes, table, weights, out)
     elif len(codes):
-        loops.spread(_sum, loops.even(codes.size, codes.shape[1]), codes, table, weights, out)
+        edges = loops.even(codes.size, codes.shape[1])
+        loops.spread(_sum, edges, loops.fixed(codes), table, weights, out)
 
 
 def look_up(codes: Codes, table: Any, out: Any) -> None:
